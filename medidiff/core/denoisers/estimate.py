@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Protocol
 
 from torch import Tensor
@@ -17,7 +16,6 @@ from torch import Tensor
 from medidiff.core.process.noise import Gaussian, NoiseLaw, NoiseStreams
 
 Carry = Mapping[str, object]
-NOTHING: Carry = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class Estimate:
 
     x0: Tensor
     prior: Tensor
-    carry: Carry = NOTHING
+    carry: Carry = field(default_factory=lambda: NOTHING)
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class Context:
     y: Tensor | None = None
     condition: Tensor | None = None
     step: int = 0
-    carry: Carry = NOTHING
+    carry: Carry = field(default_factory=lambda: NOTHING)
 
     def draw(self, like: Tensor, purpose: str) -> Tensor:
         """Noise of the context's law, of the shape, dtype and device of `like`."""
