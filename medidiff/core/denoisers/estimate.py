@@ -28,7 +28,7 @@ class Estimate:
 
     x0: Tensor
     prior: Tensor
-    carry: Carry = field(default_factory=lambda: NOTHING)
+    carry: Carry = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Context:
     y: Tensor | None = None
     condition: Tensor | None = None
     step: int = 0
-    carry: Carry = field(default_factory=lambda: NOTHING)
+    carry: Carry = field(default_factory=dict)
 
     def draw(self, like: Tensor, purpose: str) -> Tensor:
         """Noise of the context's law, of the shape, dtype and device of `like`."""
