@@ -1,0 +1,2 @@
+"""medidiff."""
+__version__="0.1.0"

@@ -1,0 +1,154 @@
+"""Slices of chest and abdomen for training a CT prior: read once, drawn as augmented patches.
+
+The folder holds `manifest.csv` (columns file, person, split, weights_may_ship, dx_mm ...) and the NIfTI files
+that it names. Only rows of one split whose licence lets weights ship are read. A person is drawn with weight
+(number of slices)^person_exponent, then a slice of that person, so that a few long series do not fill the prior;
+a slice of 512 pixels serves at its native size and as its 2x2 mean.
+
+Augmentation keeps anatomy: left-right flips, a zoom with antialiasing, some quarter turns (a denoiser of patches
+does not know which way is up, and streaks come from all sides). Nothing is clipped.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+from torch.nn import functional
+
+from medidiff.errors import InputError
+from medidiff.io import read_volume
+
+
+class PatchSettings(BaseModel):
+    """How patches are drawn; `zoom` is the largest factor either way and `spacing_mm` the pixels that serve."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    patch: int = Field(96, ge=32)
+    person_exponent: float = Field(0.3, ge=0, le=1)
+    zoom: float = Field(1.25, ge=1)
+    zoom_share: float = Field(0.3, ge=0, le=1)
+    turn_share: float = Field(0.25, ge=0, le=1)
+    air_hu: float = Field(-900.0, description="a patch with less than a tenth above this is mostly drawn again")
+
+
+@dataclass(frozen=True)
+class Person:
+    """The slices of one person in HU, float32; `spacing_mm[i]` is the pixel size of `slices[i]`."""
+
+    slices: tuple[Tensor, ...]
+    spacing_mm: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The people of a split, without names; `digest` identifies the files, `sources` counts by collection."""
+
+    people: tuple[Person, ...]
+    digest: str
+    sources: dict[str, dict[str, int]]
+    files: tuple[Path, ...]
+
+
+def read_split(folder: Path, split: str) -> Dataset:
+    """Read all files of `split` in `folder` that the manifest allows for weights that ship.
+
+    Raises InputError when the manifest is absent or lists nothing usable.
+    """
+    rows = [row for row in _manifest(folder) if row["split"] == split and row["weights_may_ship"] == "yes"]
+    if not rows:
+        raise InputError(
+            f"data {folder.name}", expected=f"files of split {split} whose weights may ship", got="none", fix="See the manifest."
+        )
+    people: dict[str, list[tuple[Tensor, float]]] = {}
+    counted: dict[str, dict[str, set[str] | int]] = {}
+    files = []
+    for row in rows:
+        file = folder / row["file"]
+        if file.parent.resolve().parent != folder.resolve():
+            raise InputError("manifest", expected="files below the folder", got="another place", fix="Mend the manifest.")
+        volume = read_volume(file)
+        files.append(file)
+        slices = [(torch.from_numpy(np.ascontiguousarray(s)), volume.spacing_mm[2]) for s in volume.array]
+        people.setdefault(row["person"], []).extend(slices)
+        entry = counted.setdefault(row["collection"], {"people": set(), "slices": 0})
+        entry["people"].add(row["person"])  # type: ignore[union-attr]  a set by construction
+        entry["slices"] += len(slices)  # type: ignore[operator]  a number by construction
+    digest = hashlib.sha256("".join(sorted(row["sha256"] for row in rows)).encode()).hexdigest()
+    sources = {k: {"people": len(v["people"]), "slices": int(v["slices"])} for k, v in counted.items()}  # type: ignore[arg-type]  as above
+    grouped = tuple(Person(*map(tuple, zip(*slices, strict=True))) for slices in people.values())
+    return Dataset(grouped, digest, sources, tuple(files))
+
+
+@dataclass(frozen=True)
+class Patches:
+    """Augmented patches of a data set, scaled to u = (HU - offset)/scale; a pure function of the step."""
+
+    dataset: Dataset
+    settings: PatchSettings
+    batch: int
+    offset: float
+    scale: float
+    seed: int
+
+    def __call__(self, step: int) -> Tensor:
+        """The batch of one step: (batch, 1, patch, patch) float32."""
+        rng = np.random.default_rng(np.random.SeedSequence((self.seed, step)))
+        patches = torch.stack([self._patch(rng) for _ in range(self.batch)])[:, None]
+        return (patches - self.offset) / self.scale
+
+    def _patch(self, rng: np.random.Generator) -> Tensor:
+        s = self.settings
+        image = draw_slice(self.dataset, s.person_exponent, rng)
+        zoomed = rng.random() < s.zoom_share
+        factor = float(np.exp(rng.uniform(-np.log(s.zoom), np.log(s.zoom)))) if zoomed else 1.0
+        size = min(round(s.patch / factor), *image.shape)
+        for _ in range(8):
+            row, column = (int(rng.integers(n - size + 1)) for n in image.shape)
+            piece = image[row : row + size, column : column + size]
+            if float((piece > s.air_hu).float().mean()) > 0.1 or rng.random() < 0.03:
+                break
+        if size != s.patch:
+            piece = functional.interpolate(
+                piece[None, None], size=(s.patch, s.patch), mode="bicubic", antialias=True, align_corners=False
+            )[0, 0]
+        if rng.random() < 0.5:
+            piece = piece.flip(1)
+        if rng.random() < s.turn_share:
+            piece = torch.rot90(piece, int(rng.integers(1, 4)), (0, 1))
+        return piece
+
+
+def draw_slice(dataset: Dataset, exponent: float, rng: np.random.Generator) -> Tensor:
+    """One slice in HU: a person, then a slice, then (of 512 pixels) the native size or its 2x2 mean."""
+    weights = np.array([len(person.slices) for person in dataset.people], float) ** exponent
+    person = dataset.people[rng.choice(len(weights), p=weights / weights.sum())]
+    image = person.slices[rng.integers(len(person.slices))]
+    return halve(image) if min(image.shape) >= 512 and rng.random() < 0.5 else image
+
+
+def halve(image: Tensor) -> Tensor:
+    """The 2x2 block mean of a slice (H, W); an odd last row or column is dropped."""
+    return functional.avg_pool2d(image[None, None], 2)[0, 0]
+
+
+def _manifest(folder: Path) -> list[dict[str, str]]:
+    needed = {"file", "person", "split", "collection", "weights_may_ship", "sha256"}
+    try:
+        with (folder / "manifest.csv").open(newline="", encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream))
+    except OSError as error:
+        raise InputError(
+            f"data {folder.name}", expected="manifest.csv", got=str(error.strerror), fix="Give the folder that holds it."
+        ) from error
+    if not rows or not needed <= set(rows[0]):
+        raise InputError(
+            "manifest.csv", expected=f"columns {', '.join(sorted(needed))}", got="others", fix="See the documentation."
+        )
+    return rows
