@@ -78,11 +78,11 @@ class Volume:
         return dz, dy, dx
 
     def digest(self) -> str:
-        """ "sha256:..." of shape, affine and float32 voxels; equal after a round trip through NIfTI."""
+        """Identity of the content, "sha256:...": shape, affine and voxels as NIfTI keeps them, in float32."""
         state = hashlib.sha256(np.asarray(self.shape, "<i8").tobytes())
-        state.update((self.affine + 0.0).astype("<f8").tobytes())
+        state.update((self.affine.astype("<f4") + np.float32(0)).tobytes())  # + 0 makes -0 and 0 the same
         for plane in self.array:
-            state.update(np.ascontiguousarray(plane + np.float32(0), "<f4"))  # + 0 makes -0 and 0 the same
+            state.update((plane + np.float32(0)).astype("<f4", copy=False).tobytes())
         return f"sha256:{state.hexdigest()}"
 
     def write(self, path: Path) -> None:

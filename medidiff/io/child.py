@@ -1,0 +1,123 @@
+"""Native parsers of files from elsewhere, run in a child process with little to lose.
+
+The child is `python -I -m medidiff.io._child`: no inherited environment, its own process group, limits
+on memory, time, files and output set before anything is parsed, no way to new privileges. It answers
+with a `.npy` file and a JSON file in a folder of its own; nothing is pickled, and what it says is
+checked as any other input. On macOS the limit on memory is not honoured.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medidiff.errors import InputError
+from medidiff.io.limits import Limits
+
+RESULT, REPLY = "values.npy", "reply.json"
+_REPLY_BYTES = 1 << 16
+_ENVIRONMENT = {
+    "LC_ALL": "C.UTF-8",
+    "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+}
+_REASONS = {
+    "decode": "pixels that cannot be decoded",
+    "shape": "an image of another size than its header says",
+    "memory": "an image that needs more memory than allowed",
+}
+
+
+def decode_slices(paths: list[Path], shape: tuple[int, int, int], limits: Limits) -> NDArray[np.float32]:
+    """Values (z, y, x), one DICOM file a slice, decoded by SimpleITK; slope and intercept are applied.
+
+    Raises InputError when a file cannot be decoded, or decoding takes more than `limits` allow.
+    """
+    request = {
+        "paths": [str(path.absolute()) for path in paths],
+        "shape": shape,
+        "memory_bytes": limits.child_bytes + 4 * math.prod(shape),
+        "file_bytes": 4 * math.prod(shape) + _REPLY_BYTES,
+        "cpu_seconds": math.ceil(limits.seconds),
+    }
+    with tempfile.TemporaryDirectory(prefix="medidiff-", dir=_memory_folder(request["file_bytes"])) as folder:
+        _run(request, Path(folder), limits.seconds)
+        reply = _reply(Path(folder))
+        if reply != {"ok": True}:
+            raise _refusal(reply, paths)
+        return _result(Path(folder), shape)
+
+
+def _memory_folder(needed: object) -> str | None:
+    """Shared memory where it is large enough, so that the pixels of a patient do not reach a disk."""
+    shared = Path("/dev/shm")
+    if isinstance(needed, int) and shared.is_dir() and os.access(shared, os.W_OK):
+        space = os.statvfs(shared)
+        if space.f_bavail * space.f_frsize > 2 * needed:
+            return str(shared)
+    return None
+
+
+def _run(request: dict[str, Any], folder: Path, seconds: float) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-I", "-m", "medidiff.io._child"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,  # decoders print paths
+        cwd=folder,
+        env=_ENVIRONMENT,
+        start_new_session=True,
+    )
+    try:
+        child.communicate(json.dumps(request).encode(), timeout=seconds)
+    except subprocess.TimeoutExpired:
+        raise InputError(
+            "decoding",
+            expected=f"at most {seconds:g} s",
+            got="more",
+            fix="Raise Limits.seconds if you trust the files, or decompress them first.",
+        ) from None
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+
+
+def _reply(folder: Path) -> dict[str, Any]:
+    path = folder / REPLY
+    if not path.is_file() or path.is_symlink() or path.stat().st_size > _REPLY_BYTES:
+        return {}
+    try:
+        reply = json.loads(path.read_bytes())
+    except ValueError:
+        return {}
+    return reply if isinstance(reply, dict) else {}
+
+
+def _refusal(reply: dict[str, Any], paths: list[Path]) -> InputError:
+    index, reason = reply.get("index"), reply.get("reason")
+    name = paths[index].name if isinstance(index, int) and 0 <= index < len(paths) else "decoding"
+    return InputError(
+        name,
+        expected="a slice that SimpleITK can decode",
+        got=_REASONS.get(str(reason), "a decoder that was stopped by its limits or crashed"),
+        fix="Copy it again, or convert it, for example with gdcmconv --raw or dcm2niix.",
+    )
+
+
+def _result(folder: Path, shape: tuple[int, int, int]) -> NDArray[np.float32]:
+    values = np.load(folder / RESULT, allow_pickle=False)
+    if values.shape != shape or values.dtype != np.float32:
+        raise _refusal({"reason": "shape"}, [])
+    return np.asarray(values)
