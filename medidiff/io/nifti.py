@@ -28,7 +28,7 @@ from medidiff.io.volume import UNITS, Units, Volume, checked_affine
 _GZIP = b"\x1f\x8b"
 _MOST_GZIP_RATIO = 1040  # deflate cannot pack better than 1032 to 1
 _BOMB_BYTES = 256 * MIB
-_HEADER_BYTES = {348: 348, 540: 540}
+_HEADER_BYTES = (348, 540)  # of NIfTI-1 and NIfTI-2; a file begins with this number
 _MM = {0: 1.0, 1: 1e3, 2: 1.0, 3: 1e-3}  # xyzt_units: unknown, metre, millimetre, micrometre
 _REAL = {2, 4, 8, 16, 64, 256, 512, 768, 1024, 1280}  # datatype codes of integers and floats
 _KINDS = {32: "complex", 128: "RGB colour", 1536: "128-bit float", 1792: "complex", 2304: "RGBA colour"}
@@ -111,7 +111,7 @@ def is_nifti(path: Path) -> bool:
     regular_size(path)
     with path.open("rb") as file:
         start = file.read(4)
-    return start[:2] == _GZIP or int.from_bytes(start, "little") in _HEADER_BYTES
+    return start[:2] == _GZIP or _header_size(start) is not None
 
 
 @contextmanager
@@ -145,20 +145,25 @@ def _read(stream: BinaryIO, count: int, name: str) -> bytes:
     return data
 
 
+def _header_size(start: bytes) -> int | None:
+    """348 or 540 where the first four bytes say so in either byte order."""
+    sizes = (int.from_bytes(start, "little"), int.from_bytes(start, "big"))
+    return next((size for size in sizes if size in _HEADER_BYTES), None)
+
+
 def _read_header(stream: BinaryIO, name: str) -> _Header:
     import nibabel
 
     nib: Any = nibabel
     start = _read(stream, 4, name)
-    little, big = int.from_bytes(start, "little"), int.from_bytes(start, "big")
-    size = little if little in _HEADER_BYTES else big
-    if size not in _HEADER_BYTES:
+    size = _header_size(start)
+    if size is None:
         raise not_an_image(name, "another kind of file")
     block = start + _read(stream, size - 4, name)
     kind, magic = (nib.Nifti1Header, block[344:348]) if size == 348 else (nib.Nifti2Header, block[4:8])
     if magic[:3] not in (b"n+1", b"n+2"):
         raise not_an_image(name, "an Analyze file, or the header of a .hdr/.img pair")
-    fields = kind(block, endianness="<" if size == little else ">", check=False)
+    fields = kind(block, endianness="<" if start[0] else ">", check=False)
     return _judge(fields, name, size)
 
 
