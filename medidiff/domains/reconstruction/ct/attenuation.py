@@ -25,7 +25,8 @@ def hu_to_water(hu: NDArray[Any]) -> NDArray[np.float32]:
     """Water units of an image in HU, any shape; a new float32 array, floored at 0 (padding is air)."""
     water = np.asarray(hu, np.float32) * np.float32(1e-3)
     water += np.float32(1)
-    return np.maximum(water, np.float32(0), out=water)
+    np.maximum(water, np.float32(0), out=water)
+    return water
 
 
 def water_to_hu(water: NDArray[Any]) -> NDArray[np.float32]:

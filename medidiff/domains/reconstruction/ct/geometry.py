@@ -58,7 +58,7 @@ class Grid:
 
     @property
     def pixels(self) -> int:
-        """ny nx."""
+        """Ny nx."""
         return self.ny * self.nx
 
     @property
@@ -66,11 +66,11 @@ class Grid:
         """The longest line through the grid."""
         return math.hypot(self.ny * self.dy_mm, self.nx * self.dx_mm)
 
-    def x_mm(self) -> NDArray[np.float64]:
+    def x_mm(self) -> NDArray[Any]:
         """Pixel centres (nx,), rising with the column."""
         return (np.arange(self.nx) - (self.nx - 1) / 2) * self.dx_mm
 
-    def y_mm(self) -> NDArray[np.float64]:
+    def y_mm(self) -> NDArray[Any]:
         """Pixel centres (ny,), falling with the row."""
         return ((self.ny - 1) / 2 - np.arange(self.ny)) * self.dy_mm
 
@@ -110,12 +110,16 @@ class ParallelBeam:
             raise _argument("detector offset", "finite mm", f"{self.offset_mm:g}", "Mend the geometry.")
 
     @classmethod
-    def sparse(cls, views: int, arc_deg: float = 180.0, *, grid: Grid, start_deg: float = 0.0) -> ParallelBeam:
+    def sparse(
+        cls, views: int, arc_deg: float = 180.0, *, grid: Grid, start_deg: float = 0.0
+    ) -> ParallelBeam:
         """`views` equal steps over `arc_deg` (its end excluded), on a detector that sees all of `grid`."""
         if views < 1:
             raise _argument("views", "at least 1", str(views), "24 is usual for sparse views.")
         if not 0 < arc_deg <= 360:
-            raise _argument("arc", "degrees above 0, up to 360", f"{arc_deg:g}", "180 is a full parallel scan.")
+            raise _argument(
+                "arc", "degrees above 0, up to 360", f"{arc_deg:g}", "180 is a full parallel scan."
+            )
         return cls.of_angles([start_deg + k * arc_deg / views for k in range(views)], grid=grid)
 
     @classmethod
@@ -138,29 +142,32 @@ class ParallelBeam:
         """Views times detector bins."""
         return self.views * self.detectors
 
-    def angles_rad(self) -> NDArray[np.float64]:
+    def angles_rad(self) -> NDArray[Any]:
         """View angles (views,) in radians."""
         return np.deg2rad(np.asarray(self.angles_deg, np.float64))
 
-    def bins_mm(self) -> NDArray[np.float64]:
+    def bins_mm(self) -> NDArray[Any]:
         """Bin centres (detectors,)."""
         return (np.arange(self.detectors) - (self.detectors - 1) / 2) * self.spacing_mm + self.offset_mm
 
     def finer_bins(self, factor: int) -> ParallelBeam:
         """The same views and field, each bin cut into `factor`."""
-        return ParallelBeam(self.angles_deg, self.detectors * factor, self.spacing_mm / factor, self.offset_mm)
+        return ParallelBeam(
+            self.angles_deg, self.detectors * factor, self.spacing_mm / factor, self.offset_mm
+        )
 
     def some_views(self, start: int, stop: int) -> ParallelBeam:
         """The same detector with views start <= k < stop only."""
         return ParallelBeam(self.angles_deg[start:stop], self.detectors, self.spacing_mm, self.offset_mm)
 
-    def view_weights_rad(self) -> NDArray[np.float64]:
+    def view_weights_rad(self) -> NDArray[Any]:
         """The arc that each view stands for, in radians, (views,): the quadrature of back-projection.
 
         Half the gap to each neighbour among directions modulo 180; a gap that was not measured counts as
         the median step. Equal steps over 180 give pi/views, over an arc arc/views, over 360 pi/views.
         """
-        return np.deg2rad(self._steps_deg()[1])
+        weights: NDArray[Any] = np.deg2rad(self._steps_deg()[1])
+        return weights
 
     def missing_deg(self) -> list[tuple[float, float]]:
         """Arcs of directions (from, to) modulo 180 that no view measured.
@@ -176,7 +183,7 @@ class ParallelBeam:
             return ""
         return f"edges whose normal lies between {' and '.join(arcs)} from the x axis were not measured"
 
-    def _steps_deg(self) -> tuple[list[tuple[float, float]], NDArray[np.float64]]:
+    def _steps_deg(self) -> tuple[list[tuple[float, float]], NDArray[Any]]:
         directions = np.mod(np.asarray(self.angles_deg, np.float64), 180.0)
         order = np.argsort(directions, kind="stable")
         sorted_deg = directions[order]
@@ -209,7 +216,10 @@ class ParallelBeam:
         """The inverse of `to_plain`; raises InputError for another geometry or a missing entry."""
         if plain.get("geometry") != "parallel":
             raise InputError(
-                "geometry", expected="parallel", got=repr(plain.get("geometry")), fix="Rebin to parallel rays."
+                "geometry",
+                expected="parallel",
+                got=repr(plain.get("geometry")),
+                fix="Rebin to parallel rays.",
             )
         try:
             return cls(

@@ -18,14 +18,19 @@ from torch import Tensor
 
 from medidiff.core.linear.operators import LinearOperator
 from medidiff.domains.reconstruction.ct.geometry import Grid, ParallelBeam
-from medidiff.domains.reconstruction.ct.system_matrix import TILE, SystemMatrix, fill, system_matrix, tiled_pixels
+from medidiff.domains.reconstruction.ct.system_matrix import (
+    TILE,
+    SystemMatrix,
+    fill,
+    system_matrix,
+)
 
 WIDEST = 32  # slices in a block: wider ones leave the cache
 
 
 @dataclass(frozen=True, slots=True)
 class Tiles:
-    """The packed layout of `slices` slices on a grid: (blocks, pixels, s), slices contiguous, pixels in tiles.
+    """The packed layout of slices on a grid: (blocks, pixels, s), slices contiguous, pixels in tiles.
 
     Sides are filled up to multiples of the tile, and the last block up to s slices, with zeros.
     """
