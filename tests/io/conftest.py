@@ -1,0 +1,92 @@
+"""DICOM series and CT-like volumes made on the spot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+
+WriteSlice = Callable[..., Path]
+CANARY = "CANARY^ZX81"
+
+
+def _write_slice(
+    path: Path, stored: np.ndarray, *, syntax: str = ExplicitVRLittleEndian, **tags: Any
+) -> Path:
+    """One CT slice of 16-bit stored values; `tags` add to or replace what it says, None leaves one out."""
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = syntax
+    meta.MediaStorageSOPClassUID = CTImageStorage
+    meta.MediaStorageSOPInstanceUID = "1.2.3.4"
+    header = FileDataset(None, {}, file_meta=meta, preamble=b"\0" * 128)
+    values = {
+        "SOPClassUID": CTImageStorage,
+        "SOPInstanceUID": "1.2.3.4",
+        "PatientName": CANARY,
+        "PatientID": "CANARY-ID-77",
+        "SeriesDescription": "CANARY-DESCRIPTION",
+        "Modality": "CT",
+        "SeriesInstanceUID": "1.2.9",
+        "SeriesNumber": 3,
+        "FrameOfReferenceUID": "1.2.8",
+        "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],
+        "PixelSpacing": [0.9, 0.7],
+        "SliceThickness": 5,
+        "ImagePositionPatient": [-10, -20, 0],
+        "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
+        "Rows": stored.shape[0],
+        "Columns": stored.shape[1],
+        "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2",
+        "BitsAllocated": 16,
+        "BitsStored": 16,
+        "HighBit": 15,
+        "PixelRepresentation": int(stored.dtype.kind == "i"),
+        "RescaleSlope": 1,
+        "RescaleIntercept": -1024,
+        "PixelData": stored.tobytes(),
+    }
+    for name, value in {**values, **tags}.items():
+        if value is not None:
+            setattr(header, name, value)
+    header["PixelData"].VR = "OW"
+    header.save_as(path, enforce_file_format=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def write_slice() -> WriteSlice:
+    """The function that writes one CT slice."""
+    return _write_slice
+
+
+@pytest.fixture(scope="session")
+def body_hu() -> np.ndarray:
+    """(6, 9, 7) whole HU: air around soft tissue, every voxel different enough to find it again."""
+    z, y, x = np.meshgrid(np.arange(6), np.arange(9), np.arange(7), indexing="ij")
+    inside = (abs(y - 4) < 4) & (abs(x - 3) < 3)
+    return np.where(inside, 40 + z + 2 * y + 3 * x, -1000 + z + y + x).astype(np.int16)
+
+
+@pytest.fixture
+def write_series(body_hu: np.ndarray) -> Callable[..., Path]:
+    """Write slices of `body_hu` (bottom up, every 2.5 mm) under names in another order; the folder."""
+
+    def write(
+        folder: Path, *, keep: Callable[[int], bool] = lambda k: True, first_mm: float = -5.0, **tags: Any
+    ) -> Path:
+        folder.mkdir(exist_ok=True)
+        for k, plane in enumerate(body_hu):
+            if keep(k):
+                name = f"{tags.get('SeriesInstanceUID', 'a')}-{(k * 5) % 6}"
+                place = {"ImagePositionPatient": [-10, -20, first_mm + 2.5 * k], "InstanceNumber": 99 - k}
+                resolved = {tag: value(k) if callable(value) else value for tag, value in tags.items()}
+                _write_slice(folder / name, plane + np.int16(1024), **{**place, **resolved})
+        return folder
+
+    return write
