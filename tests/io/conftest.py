@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 WriteSlice = Callable[..., Path]
@@ -23,7 +23,8 @@ def _write_slice(
     meta.TransferSyntaxUID = syntax
     meta.MediaStorageSOPClassUID = CTImageStorage
     meta.MediaStorageSOPInstanceUID = "1.2.3.4"
-    header = FileDataset(None, {}, file_meta=meta, preamble=b"\0" * 128)
+    header = Dataset()
+    header.file_meta, header.preamble = meta, b"\0" * 128
     values = {
         "SOPClassUID": CTImageStorage,
         "SOPInstanceUID": "1.2.3.4",

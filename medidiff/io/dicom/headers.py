@@ -173,7 +173,7 @@ class _Exhausted(Exception):  # noqa: N818  internal signal, never shown
 
 
 class _Metered:
-    """A seekable stream that stops when more bytes are read, or more time passes, than was allowed."""
+    """A seekable stream that stops at its end, and when it has given more bytes or time than allowed."""
 
     def __init__(self, stream: BinaryIO, budget: int, deadline: float) -> None:
         self._stream, self._left, self._deadline = stream, budget, deadline
@@ -183,7 +183,10 @@ class _Metered:
         if count < 0 or count > self._left or time.monotonic() > self._deadline:
             raise _Exhausted
         self._left -= count
-        return self._stream.read(count)
+        data = self._stream.read(count)
+        if 0 < len(data) < count:
+            raise ValueError("the file ends inside an element")  # pydicom would swallow an EOFError
+        return data
 
 
 def _transfer_syntax(file: BinaryIO, name: str) -> str:
@@ -228,6 +231,9 @@ def _images(path: Path, stream: _Metered, syntax: str) -> list[Image]:
         stop_when=at_pixels,
         specific_tags=[Tag(tag) for tag in _TAGS],
     )
+    end = stream.tell()
+    if stream.seek(0, io.SEEK_END) < end:
+        raise damaged(path.name, "a header that ends early")
     modality = str(header.get("Modality", ""))
     if modality in _NO_PICTURE or "Rows" not in header:
         raise Ignored("not an image")

@@ -102,6 +102,9 @@ def _check_decodable(image: Image) -> None:
     stored_ok = 1 <= pixels.bits_stored <= pixels.bits_allocated and pixels.high_bit < pixels.bits_allocated
     if pixels.bits_allocated not in (8, 16, 32) or not stored_ok or pixels.high_bit < pixels.bits_stored - 1:
         raise _undecodable(name, f"{pixels.bits_stored} of {pixels.bits_allocated} bits")
+    wanted = image.rows * image.columns * pixels.bits_allocated // 8
+    if not pixels.compressed and pixels.length < wanted:
+        raise damaged(name, "fewer pixels than its header says")
     if not np.isfinite([pixels.slope, pixels.intercept]).all() or pixels.slope == 0:
         raise damaged(name, "a rescale slope of zero or NaN")
 
