@@ -1,0 +1,170 @@
+"""The registry that the contract tests walk: every kernel, noise law, sampler, operator and denoiser.
+
+`tests/core/test_contracts.py` runs the contract of its kind on each entry and fails when a class exists, in
+the core or in a domain, that no entry names. A domain lists its own in a `CONTRACTS` of the same shape in
+its `contracts.py`. This module imports the classes, never the reverse.
+
+What `make` takes and gives, by kind:
+
+    kernel      make() -> Kernel
+    noise       make(slices) -> NoiseLaw for volumes of so many slices
+    sampler     make() -> Sampler
+    operator    make(dtype) -> LinearOperator, in this real dtype or its complex partner
+    denoiser    make() -> Example: a denoiser, its kernel and the shape (C, *space) of a row it accepts
+    wrapper     make(inner) -> the wrapper at the setting that changes nothing, on a volume (C, z, y, x)
+    posterior   make(inner, operator, y, sigma_y) -> the method, on a row of inner's shape
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+
+from medidiff.core.denoisers.estimate import Denoiser
+from medidiff.core.denoisers.oracle import GaussianOracle
+from medidiff.core.denoisers.wrappers import Sliced
+from medidiff.core.linear.operators import (
+    Adjoint,
+    Composed,
+    Dense,
+    Diagonal,
+    Identity,
+    LinearOperator,
+    Scaled,
+    Stack,
+    Sum,
+    ZDifference,
+    hstack,
+    stack,
+)
+from medidiff.core.posterior.proximal import ProximalData
+from medidiff.core.process.kernels import EDM, VP, Kernel
+from medidiff.core.process.noise import Gaussian, ZCorrelated
+from medidiff.core.process.samplers import DDIM, Heun, PredictorCorrector, Renoise
+
+Kind = Literal["kernel", "noise", "sampler", "operator", "denoiser", "wrapper", "posterior"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A class under contract: its name in test output, how to make one, and facts that its tests use.
+
+    Facts: `order` (samplers of convergence order 1 or 2), `covariance` (largest error of a sampler's
+    covariance at 60 evaluations), `moments` (False where a sampler is not meant to keep the marginals).
+    """
+
+    name: str
+    subject: type
+    make: Callable[..., Any]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A denoiser to test, the kernel it works on, and the shape (C, *space) of one row of its state."""
+
+    denoiser: Denoiser
+    kernel: Kernel
+    shape: tuple[int, ...]
+
+
+def _random(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64).to(dtype)
+
+
+def _complex(dtype: torch.dtype) -> LinearOperator:
+    partner = torch.complex128 if dtype is torch.float64 else torch.complex64
+    shape = (1, 4, 3, 5)
+    return Diagonal(torch.complex(_random(shape, dtype), _random(shape, dtype).flip(-1)).to(partner))
+
+
+def _dense(dtype: torch.dtype) -> LinearOperator:
+    return Dense(_random((7, 12), dtype), (1, 3, 4), (1, 7))
+
+
+def _uneven(dtype: torch.dtype) -> LinearOperator:
+    return Identity((1, 4, 3, 5), dtype) @ ZDifference(4, (1.0, 2.5, 0.5)) @ Identity((1, 4, 3, 5), dtype)
+
+
+def _oracle() -> Example:
+    n = torch.arange(15, dtype=torch.float64)
+    covariance = 0.5 * torch.exp(-(n[:, None] - n).abs() / 4)
+    mean = torch.linspace(-1, 1, 15, dtype=torch.float64).reshape(1, 1, 3, 5)
+    return Example(GaussianOracle.from_covariance(EDM(), mean, covariance), EDM(), (1, 3, 5))
+
+
+def _proximal(inner: Denoiser, operator: LinearOperator, y: torch.Tensor, sigma_y: float) -> ProximalData:
+    """With the r_eff of a prior of unit variance, solved to the end."""
+    return ProximalData(
+        inner,
+        operator,
+        y,
+        weights=1 / sigma_y**2,
+        error=lambda t: float(EDM().sigma(t) / (1 + EDM().sigma(t) ** 2).sqrt()),
+        max_iterations=60,
+        tol=1e-10,
+    )
+
+
+CONTRACTS: dict[Kind, tuple[Entry, ...]] = {
+    "kernel": (
+        Entry("vp-linear", VP, VP),
+        Entry("vp-constant-beta", VP, lambda: VP(beta_min=10.0, beta_max=10.0)),
+        Entry("edm", EDM, EDM),
+        Entry("edm-narrow", EDM, lambda: EDM(sigma_min=0.01, sigma_max=5.0)),
+    ),
+    "noise": (
+        Entry("gaussian", Gaussian, lambda slices: Gaussian()),
+        Entry(
+            "z-correlated",
+            ZCorrelated,
+            lambda slices: ZCorrelated(tuple(2.5 * k for k in range(slices)), 6.0),
+        ),
+        Entry(
+            "z-correlated-uneven",
+            ZCorrelated,
+            lambda slices: ZCorrelated(tuple(0.7 * k * k for k in range(slices)), 4.0),
+        ),
+    ),
+    "sampler": (
+        Entry("ddim", DDIM, DDIM, {"order": 1}),
+        Entry("ancestral", DDIM, lambda: DDIM(eta=1.0), {"order": 1}),
+        Entry("heun", Heun, Heun, {"order": 2, "covariance": 0.04}),
+        Entry("pc", PredictorCorrector, PredictorCorrector),
+        Entry("dds", Renoise, lambda: Renoise(kappa=1.0, eta=0.85)),
+        Entry("plug-and-play", Renoise, Renoise, {"moments": False}),
+    ),
+    "operator": (
+        Entry("identity", Identity, lambda dtype: Identity((2, 3, 5), dtype)),
+        Entry("diagonal", Diagonal, lambda dtype: Diagonal(_random((1, 4, 3, 5), dtype))),
+        Entry("diagonal-broadcast", Diagonal, lambda dtype: Diagonal(_random((3, 1), dtype), (2, 3, 5))),
+        Entry("diagonal-complex", Diagonal, _complex),
+        Entry("dense", Dense, _dense),
+        Entry("z-difference", ZDifference, lambda dtype: ZDifference(5, 2.5)),
+        Entry("z-difference-uneven", Composed, _uneven),
+        Entry("adjoint", Adjoint, lambda dtype: _dense(dtype).H),
+        Entry(
+            "composed",
+            Composed,
+            lambda dtype: _dense(dtype).H @ Diagonal(_random((1, 7), dtype)) @ _dense(dtype),
+        ),
+        Entry(
+            "sum",
+            Sum,
+            lambda dtype: _dense(dtype) - _dense(dtype) * 0.3 @ Diagonal(_random((1, 3, 4), dtype)),
+        ),
+        Entry("scaled-complex", Scaled, lambda dtype: (0.6 - 0.8j) * _complex(dtype)),
+        Entry("stack", Stack, lambda dtype: stack(_complex(dtype), 2 * _complex(dtype))),
+        Entry("hstack", Stack, lambda dtype: hstack(_dense(dtype), -_dense(dtype))),
+    ),
+    "denoiser": (Entry("gaussian-oracle", GaussianOracle, _oracle),),
+    "wrapper": (
+        Entry("sliced-axial", Sliced, lambda inner: Sliced(inner, axis=2, chunk=1000)),
+        Entry("sliced-coronal", Sliced, lambda inner: Sliced(inner, axis=3, chunk=1)),
+        Entry("sliced-sagittal", Sliced, lambda inner: Sliced(inner, axis=4, chunk=3)),
+    ),
+    "posterior": (Entry("proximal-data", ProximalData, _proximal),),
+}
