@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from medidiff.errors import InputError
 
 SMALLEST_SIDE = 16  # pixels; below it there is nothing to reconstruct
-LARGEST_ANGLE_DEG = 720.0
+LARGEST_ANGLE_DEG = 360.0
 _GAP_FACTOR = 2.0  # a gap between directions this many times the median is an arc that was not measured
 
 

@@ -23,6 +23,7 @@ from medidiff.domains.reconstruction.ct.system_matrix import (
     SystemMatrix,
     fill,
     system_matrix,
+    tiled_pixels,
 )
 
 WIDEST = 32  # slices in a block: wider ones leave the cache
@@ -48,6 +49,11 @@ class Tiles:
     def width(self) -> int:
         """Slices in a block, alike in all."""
         return math.ceil(self.slices / self.blocks)
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of the filled grid."""
+        return tiled_pixels(self.grid)
 
     def pack(self, image: Tensor) -> Tensor:
         """(slices, ny, nx) to (blocks, pixels, s)."""

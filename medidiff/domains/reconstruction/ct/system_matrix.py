@@ -18,14 +18,12 @@ blocks, at 0.6 of the time of torch's CSR product, which narrow blocks, float64 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import math
 import threading
 import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,7 +33,7 @@ from torch import Tensor
 
 from medidiff.domains.reconstruction.ct.attenuation import MU_WATER
 from medidiff.domains.reconstruction.ct.geometry import Grid, ParallelBeam
-from medidiff.errors import MissingError
+from medidiff.runs.clock import require_memory
 
 TILE = 8
 CACHE_BYTES = 2 << 30
@@ -158,7 +156,7 @@ def build_matrix(geometry: ParallelBeam, grid: Grid, dtype: torch.dtype = torch.
     """Build A^T pixel by pixel in tile order, and A' from it. Raises MissingError as `system_matrix`."""
     from scipy import sparse
 
-    _refuse_too_large(geometry, grid, dtype)
+    _require_memory(geometry, grid, dtype)
     shape = (tiled_pixels(grid), geometry.rays)
     starts, columns, values = _pixel_rows(
         geometry, grid, np.float32 if dtype == torch.float32 else np.float64
@@ -184,20 +182,23 @@ def fill(side: int) -> int:
     return TILE * math.ceil(side / TILE)
 
 
-def _tile_order(grid: Grid) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Row and column of every pixel of the filled grid, in tile order."""
-    ny, nx = fill(grid.ny), fill(grid.nx)
-    flat = np.arange(ny * nx, dtype=np.int32).reshape(ny // TILE, TILE, nx // TILE, TILE)
-    order = flat.transpose(0, 2, 1, 3).ravel()
-    return order // nx, order % nx
+def pixel_centres(grid: Grid) -> tuple[NDArray[Any], NDArray[Any]]:
+    """X and y in mm of every pixel of the filled grid, in tile order; NaN where it was filled up."""
+    y, x = np.full(fill(grid.ny), np.nan), np.full(fill(grid.nx), np.nan)
+    y[: grid.ny], x[: grid.nx] = grid.y_mm(), grid.x_mm()
+    shape = (len(y) // TILE, len(x) // TILE, TILE, TILE)
+    rows = np.broadcast_to(y.reshape(-1, 1, TILE, 1), shape)
+    columns = np.broadcast_to(x.reshape(1, -1, 1, TILE), shape)
+    filled = np.isnan(rows) | np.isnan(columns)
+    return np.where(filled, np.nan, columns).ravel(), np.where(filled, np.nan, rows).ravel()
 
 
 def _pixel_rows(
     geometry: ParallelBeam, grid: Grid, kind: type[np.floating]
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    rows, cols = _tile_order(grid)
-    real = (rows < grid.ny) & (cols < grid.nx)
-    x, y = grid.x_mm()[cols * real], grid.y_mm()[rows * real]
+    x, y = pixel_centres(grid)
+    real = ~np.isnan(x)
+    x, y = np.where(real, x, 0), np.where(real, y, 0)
     counts, columns, values = [], [], []
     step = max(_CHUNK // geometry.views, TILE)
     for start in range(0, len(x), step):
@@ -247,26 +248,11 @@ def _trapezoid(r: NDArray[Any], b: NDArray[Any], a: NDArray[Any]) -> NDArray[Any
     return out
 
 
-def _refuse_too_large(geometry: ParallelBeam, grid: Grid, dtype: torch.dtype) -> None:
-    need = forecast_bytes(geometry, grid, dtype)
-    free = _free_bytes()
+def _require_memory(geometry: ParallelBeam, grid: Grid, dtype: torch.dtype) -> None:
     # While it is built, the transpose exists twice.
-    if free is not None and 1.5 * need > free:
-        raise MissingError(
-            "memory for the system matrix",
-            expected=f"{1.5 * need / 2**30:.1f} GiB for {grid.ny} x {grid.nx} pixels, {geometry.views} views",
-            got=f"{free / 2**30:.1f} GiB free",
-            fix="Use fewer views or a coarser --matrix.",
-        )
-
-
-def _free_bytes() -> int | None:
-    """Memory that Linux calls available; None elsewhere."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return None
+    need = 1.5 * forecast_bytes(geometry, grid, dtype)
+    what = f"memory for the system matrix of {grid.ny} x {grid.nx} pixels and {geometry.views} views"
+    require_memory(need / 2**20, what, fix="Use fewer views or a coarser --matrix.")
 
 
 def _key(geometry: ParallelBeam, grid: Grid, dtype: torch.dtype) -> str:

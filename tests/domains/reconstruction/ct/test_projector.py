@@ -18,6 +18,7 @@ from medidiff.domains.reconstruction.ct.system_matrix import (
     tiled_pixels,
 )
 from medidiff.errors import MissingError
+from medidiff.runs import clock
 
 GRIDS = [Grid(32, 32, 1.0, 1.0), Grid(21, 34, 1.3, 0.8), Grid(33, 17, 0.7, 1.9)]
 SPECIAL = ParallelBeam((0.0, 45.0, 90.0, 135.0, 180.0, 37.3, -12.5), 61, 0.9, 0.3)
@@ -163,7 +164,7 @@ def test_the_forecast_covers_what_is_built(grid: Grid) -> None:
 
 
 def test_a_matrix_beyond_memory_is_refused_before_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_free_bytes", lambda: 1000)
+    monkeypatch.setattr(clock, "available_memory_mb", lambda: 0)
 
     with pytest.raises(MissingError) as error:
         build_matrix(SPECIAL, GRIDS[0])
