@@ -1,0 +1,46 @@
+"""The demo volumes that the package ships, each checked against its card."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import as_file, files
+from typing import Any
+
+from medidiff.errors import MissingError
+from medidiff.io.reading import read_volume
+from medidiff.io.volume import Volume
+
+
+def demo_volume(name: str = "ct") -> Volume:
+    """The shipped volume "ct": 24 slices of 512 x 512, 2.5 x 0.703 x 0.703 mm, HU, of a real chest.
+
+    Raises MissingError when the installation lacks it or holds another one than its card describes.
+    Source and licence: `demo_card`.
+    """
+    card = demo_card(name)
+    with as_file(files("medidiff") / "assets" / card["file"]) as path:
+        if not path.is_file():
+            raise _missing(name, "no such file in the package")
+        volume = read_volume(path)
+    if volume.origin.removeprefix("sha256:") != card["volume_sha256"]:
+        raise _missing(name, "a volume of another digest")
+    return volume
+
+
+def demo_card(name: str = "ct") -> dict[str, Any]:
+    """The card of a demo volume: source, licence, attribution, what was changed, digests."""
+    try:
+        text = (files("medidiff") / "assets" / f"demo-{name}.json").read_text(encoding="utf-8")
+    except OSError:
+        raise _missing(name, "no card in the package") from None
+    card: dict[str, Any] = json.loads(text)
+    return card
+
+
+def _missing(name: str, got: str) -> MissingError:
+    return MissingError(
+        f"demo data {name}",
+        expected="the volume that its card describes",
+        got=got,
+        fix="Install medidiff again.",
+    )
