@@ -11,7 +11,7 @@ What `make` takes and gives, by kind:
     sampler     make() -> Sampler
     operator    make(dtype) -> LinearOperator, in this real dtype or its complex partner
     denoiser    make() -> Example: a denoiser, its kernel and the shape (C, *space) of a row it accepts
-    wrapper     make(inner) -> the wrapper at the setting that changes nothing, on a volume (C, z, y, x)
+    wrapper     make(inner) -> the wrapper on a volume (C, z, y, x), which must leave a voxel-wise inner as it is
     posterior   make(inner, operator, y, sigma_y) -> the method, on a row of inner's shape
 """
 
@@ -25,7 +25,7 @@ import torch
 
 from medidiff.core.denoisers.estimate import Denoiser
 from medidiff.core.denoisers.oracle import GaussianOracle
-from medidiff.core.denoisers.wrappers import Sliced
+from medidiff.core.denoisers.wrappers import Mirrored, Sliced
 from medidiff.core.linear.operators import (
     Adjoint,
     Composed,
@@ -85,10 +85,6 @@ def _dense(dtype: torch.dtype) -> LinearOperator:
     return Dense(_random((7, 12), dtype), (1, 3, 4), (1, 7))
 
 
-def _uneven(dtype: torch.dtype) -> LinearOperator:
-    return Identity((1, 4, 3, 5), dtype) @ ZDifference(4, (1.0, 2.5, 0.5)) @ Identity((1, 4, 3, 5), dtype)
-
-
 def _oracle() -> Example:
     n = torch.arange(15, dtype=torch.float64)
     covariance = 0.5 * torch.exp(-(n[:, None] - n).abs() / 4)
@@ -143,8 +139,8 @@ CONTRACTS: dict[Kind, tuple[Entry, ...]] = {
         Entry("diagonal-broadcast", Diagonal, lambda dtype: Diagonal(_random((3, 1), dtype), (2, 3, 5))),
         Entry("diagonal-complex", Diagonal, _complex),
         Entry("dense", Dense, _dense),
-        Entry("z-difference", ZDifference, lambda dtype: ZDifference(5, 2.5)),
-        Entry("z-difference-uneven", Composed, _uneven),
+        Entry("z-difference", ZDifference, lambda dtype: ZDifference(5, 2.5, dtype)),
+        Entry("z-difference-uneven", ZDifference, lambda dtype: ZDifference(4, (1.0, 2.5, 0.5), dtype)),
         Entry("adjoint", Adjoint, lambda dtype: _dense(dtype).H),
         Entry(
             "composed",
@@ -165,6 +161,7 @@ CONTRACTS: dict[Kind, tuple[Entry, ...]] = {
         Entry("sliced-axial", Sliced, lambda inner: Sliced(inner, axis=2, chunk=1000)),
         Entry("sliced-coronal", Sliced, lambda inner: Sliced(inner, axis=3, chunk=1)),
         Entry("sliced-sagittal", Sliced, lambda inner: Sliced(inner, axis=4, chunk=3)),
+        Entry("mirrored", Mirrored, Mirrored),
     ),
     "posterior": (Entry("proximal-data", ProximalData, _proximal),),
 }

@@ -199,7 +199,9 @@ class ZDifference(LinearOperator):
     `spacing` is one h, or n - 1 of them where slices are unevenly spaced; its unit is the caller's.
     """
 
-    def __init__(self, slices: int, spacing: float | Sequence[float] = 1.0) -> None:
+    def __init__(
+        self, slices: int, spacing: float | Sequence[float] = 1.0, dtype: torch.dtype = torch.float32
+    ) -> None:
         if slices < 2:
             raise InputError(
                 "z-difference", expected="two or more slices", got=str(slices), fix="Turn z-coupling off."
@@ -213,7 +215,7 @@ class ZDifference(LinearOperator):
                 fix="Give the distances between neighbouring slice centres.",
             )
         self.shape_in, self.shape_out = (None, slices, None, None), (None, slices - 1, None, None)
-        self._inverse = 1 / steps.reshape(-1, 1, 1)
+        self.dtype, self._inverse = dtype, 1 / steps.reshape(-1, 1, 1)
 
     def _forward(self, x: Tensor) -> Tensor:
         return torch.diff(x, dim=2).mul_(self._inverse.to(x.device, x.real.dtype))
@@ -298,9 +300,10 @@ class Scaled(LinearOperator):
     """A number times A; the adjoint takes its conjugate."""
 
     def __init__(self, inner: LinearOperator, factor: complex) -> None:
-        self.inner, self.factor = inner, factor
+        self.inner, self.factor, self.device = inner, factor, inner.device
         self.shape_in, self.shape_out = inner.shape_in, inner.shape_out
-        self.dtype, self.device = inner.dtype, inner.device
+        is_complex = isinstance(factor, complex)
+        self.dtype = torch.promote_types(inner.dtype, torch.complex64) if is_complex else inner.dtype
 
     def _forward(self, x: Tensor) -> Tensor:
         return self.factor * self.inner(x)
