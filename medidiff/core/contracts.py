@@ -11,7 +11,7 @@ What `make` takes and gives, by kind:
     sampler     make() -> Sampler
     operator    make(dtype) -> LinearOperator, in this real dtype or its complex partner
     denoiser    make() -> Example: a denoiser, its kernel and the shape (C, *space) of a row it accepts
-    wrapper     make(inner) -> the wrapper on a volume (C, z, y, x), which must leave a voxel-wise inner as it is
+    wrapper     make(inner) -> the wrapper, which leaves a voxel-wise inner on (C, z, y, x) as it is
     posterior   make(inner, operator, y, sigma_y) -> the method, on a row of inner's shape
 """
 

@@ -109,56 +109,30 @@ class Sliced:
 
 @dataclass(frozen=True)
 class Mirrored:
-    """The mean of a denoiser's estimates of the state and of its mirror image, both in mirror of each other.
+    """The mean of a denoiser's estimates of the state and of its mirror image, mirrored back.
 
         D'(x) = (D(x) + M D(M x)) / 2,      M reverses the last axis (left and right of an axial slice)
 
     A network trained with flips makes errors that are partly independent in the two: half of the variance
-    of that part goes, for twice the evaluations. For an `inner` that keeps nothing in the carry.
+    of that part goes, for twice the evaluations. For an `inner` whose carry is no image.
     """
 
     inner: Denoiser
 
     def denoise(self, x: Tensor, t: Tensor, context: Context) -> Estimate:
-        """The averaged estimate; a time map or condition is mirrored with the state."""
+        """The averaged estimate; a known image, a condition or a time map is mirrored with the state."""
         plain = self.inner.denoise(x, t, context)
-        y, condition = (_mirror(v, x) for v in (context.y, context.condition))
-        mirrored = replace(context, y=y, condition=condition, carry=plain.carry or context.carry)
-        other = self.inner.denoise(x.flip(-1), t.flip(-1) if t.ndim == x.ndim else t, mirrored)
+        y, condition = (None if v is None else _mirror(v, x) for v in (context.y, context.condition))
+        mirrored = replace(context, y=y, condition=condition, carry={**context.carry, **plain.carry})
+        other = self.inner.denoise(x.flip(-1), _mirror(t, x), mirrored)
         x0 = (plain.x0 + other.x0.flip(-1)) / 2
-        return Estimate(x0, x0, other.carry)
+        corrected = plain.prior is not plain.x0
+        prior = (plain.prior + other.prior.flip(-1)) / 2 if corrected else x0
+        return Estimate(x0, prior, {**mirrored.carry, **other.carry})
 
 
-def _mirror(v: Tensor | None, x: Tensor) -> Tensor | None:
-    return v.flip(-1) if v is not None and v.ndim == x.ndim else v
-
-
-@dataclass(frozen=True)
-class Mirrored:
-    """The mean of `inner` on the state and on its mirror image, mirrored back: (D(x) + F D(F x)) / 2.
-
-    `axis` of the state is flipped (-1 is left and right). The average of two guesses whose errors differ is
-    the better one; it costs a second evaluation.
-    """
-
-    inner: Denoiser
-    axis: int = -1
-
-    def denoise(self, x: Tensor, t: Tensor, context: Context) -> Estimate:
-        """The mean estimate; the carry goes through both."""
-        plain = self.inner.denoise(x, t, context)
-        y, condition = (
-            self._flip(v) if v is not None and v.ndim == x.ndim else v for v in (context.y, context.condition)
-        )
-        mirror = replace(context, y=y, condition=condition, carry={**context.carry, **plain.carry})
-        other = self.inner.denoise(self._flip(x), self._flip(t) if t.ndim == x.ndim else t, mirror)
-        x0 = (plain.x0 + self._flip(other.x0)) / 2
-        if plain.prior is plain.x0:
-            return Estimate(x0, x0, other.carry)
-        return Estimate(x0, (plain.prior + self._flip(other.prior)) / 2, other.carry)
-
-    def _flip(self, v: Tensor) -> Tensor:
-        return v.flip(self.axis)
+def _mirror(v: Tensor, x: Tensor) -> Tensor:
+    return v.flip(-1) if v.ndim == x.ndim else v
 
 
 @dataclass(frozen=True)
