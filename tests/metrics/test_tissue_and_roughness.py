@@ -56,10 +56,10 @@ def test_roughness_of_scaled_steps() -> None:
 
 
 def test_roughness_needs_both_voxels_in_the_mask() -> None:
-    """The jump of 1000 HU lies between a voxel inside and one outside: it does not count."""
+    """The jumps of 1000 HU lie between a voxel inside and one outside, at both ends: they do not count."""
     reference = np.array([0.0, 10.0, 20.0, 30.0])[:, None, None]
-    image = np.array([0.0, 10.0, 20.0, 1030.0])[:, None, None]
-    mask = np.array([True, True, True, False])[:, None, None]
+    image = np.array([-1000.0, 10.0, 20.0, 1030.0])[:, None, None]
+    mask = np.array([False, True, True, False])[:, None, None]
     assert z_roughness(image, reference, mask) == pytest.approx(1.0)
 
 
