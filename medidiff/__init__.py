@@ -1,2 +1,77 @@
-"""medidiff."""
-__version__="0.1.0"
+"""Images that a researcher can trust from measurements that are too few, too noisy or too hazy.
+
+    import medidiff as md
+
+    volume = md.read_volume("chest.nii.gz")
+    result = md.retrospective_ct(volume, views=24)
+    result.save("out")
+
+Names are handed on lazily (PEP 562): importing the package loads neither torch nor monai.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from medidiff.domains.reconstruction.ct.measurement import CTMeasurement
+    from medidiff.domains.reconstruction.ct.reconstruct import reconstruct_ct, retrospective_ct, score
+    from medidiff.domains.reconstruction.ct.simulate import simulate_ct
+    from medidiff.errors import InputError, MedidiffError, MissingError, OutputError
+    from medidiff.io.demo import demo_volume
+    from medidiff.io.reading import list_series, read_volume
+    from medidiff.io.volume import Volume
+    from medidiff.progress import Progress
+    from medidiff.runs.result import Result
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CTMeasurement",
+    "InputError",
+    "MedidiffError",
+    "MissingError",
+    "OutputError",
+    "Progress",
+    "Result",
+    "Volume",
+    "__version__",
+    "demo_volume",
+    "list_series",
+    "read_volume",
+    "reconstruct_ct",
+    "retrospective_ct",
+    "score",
+    "simulate_ct",
+]
+
+_HOMES = {
+    "CTMeasurement": "domains.reconstruction.ct.measurement",
+    "InputError": "errors",
+    "MedidiffError": "errors",
+    "MissingError": "errors",
+    "OutputError": "errors",
+    "Progress": "progress",
+    "Result": "runs.result",
+    "Volume": "io.volume",
+    "demo_volume": "io.demo",
+    "list_series": "io.reading",
+    "read_volume": "io.reading",
+    "reconstruct_ct": "domains.reconstruction.ct.reconstruct",
+    "retrospective_ct": "domains.reconstruction.ct.reconstruct",
+    "score": "domains.reconstruction.ct.reconstruct",
+    "simulate_ct": "domains.reconstruction.ct.simulate",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'medidiff' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"medidiff.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

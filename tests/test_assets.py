@@ -25,10 +25,20 @@ def test_demo_volume_is_the_published_block() -> None:
 
 
 def test_demo_lies_in_the_canonical_orientation() -> None:
-    """x to the patient's left, y to the back, z to the head: RAS is (-, -, +); it starts at 0 mm."""
+    """Columns run to the left, rows to the back, slices to the head (-, -, + in RAS), from 0 mm on."""
     affine = demo_volume("ct").affine
     assert np.array_equal(np.sign(np.diag(affine)), [-1, -1, 1, 1])
     assert np.array_equal(affine[:3, 3], [0, 0, 0])
+
+
+def test_a_block_of_slices_keeps_its_place() -> None:
+    block = demo_volume("ct", slices=(10, 13))
+    assert block.shape == (3, 512, 512)
+    assert block.affine[2, 3] == 10 * 2.5
+
+
+def test_card_describes_the_voxels() -> None:
+    assert demo_volume("ct").origin == "sha256:" + demo_card("ct")["volume_sha256"]
 
 
 def test_card_names_licence_and_file() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from importlib.resources import as_file, files
 from typing import Any
@@ -11,20 +12,18 @@ from medidiff.io.reading import read_volume
 from medidiff.io.volume import Volume
 
 
-def demo_volume(name: str = "ct") -> Volume:
+def demo_volume(name: str = "ct", *, slices: tuple[int, int] | None = None) -> Volume:
     """The shipped volume "ct": 24 slices of 512 x 512, 2.5 x 0.703 x 0.703 mm, HU, of a real chest.
 
-    Raises MissingError when the installation lacks it or holds another one than its card describes.
-    Source and licence: `demo_card`.
+    slices: a block (a, b) of them, a <= k < b. Source and licence: `demo_card`. Raises MissingError when
+    the installation lacks the file or holds another one than its card describes.
     """
     card = demo_card(name)
     with as_file(files("medidiff") / "assets" / card["file"]) as path:
-        if not path.is_file():
-            raise _missing(name, "no such file in the package")
-        volume = read_volume(path)
-    if volume.origin.removeprefix("sha256:") != card["volume_sha256"]:
-        raise _missing(name, "a volume of another digest")
-    return volume
+        data = path.read_bytes() if path.is_file() else b""
+        if hashlib.sha256(data).hexdigest() != card["file_sha256"]:
+            raise _missing(name, "a file of another digest" if data else "no such file in the package")
+        return read_volume(path, slices=slices)
 
 
 def demo_card(name: str = "ct") -> dict[str, Any]:

@@ -1,0 +1,74 @@
+"""`medidiff bench projector|ct --out DIR`: measure this installation; bench.json and table.md."""
+
+from __future__ import annotations
+
+import importlib
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from medidiff.cli.options import (
+    Parser,
+    add_device,
+    add_output,
+    add_prior,
+    add_seed,
+    check_output,
+    positive,
+    whole,
+)
+from medidiff.cli.terminal import Terminal
+
+
+def add_arguments(parser: Parser) -> None:
+    """One sub-verb a bench."""
+    benches = parser.add_subparsers(metavar="NAME", required=True, dest="bench", parser_class=Parser)
+    _add_projector(
+        benches.add_parser(
+            "projector", help="speed and exactness of projections", description="Time A and its transpose."
+        )
+    )
+    _add_ct(
+        benches.add_parser("ct", help="quality against FBP and TV", description="Reconstruct and compare.")
+    )
+
+
+def _add_projector(parser: Parser) -> None:
+    parser.add_argument("--size", type=whole(8, 2048), default=256, metavar="N", help="pixels a side (256)")
+    parser.add_argument("--slices", type=whole(1, 1024), default=64, metavar="N", help="slices (64)")
+    parser.add_argument("--views", type=views, default=(24, 180), metavar="N[,N]", help="views (24,180)")
+    add_output(parser)
+    parser.set_defaults(run=_run, options=("size", "slices", "views"))
+
+
+def _add_ct(parser: Parser) -> None:
+    parser.add_argument("--input", type=Path, nargs="+", metavar="VOLUME", help="volumes (default: the demo)")
+    parser.add_argument("--views", type=whole(1, 4096), default=24, metavar="N", help="views (24)")
+    parser.add_argument(
+        "--arc-deg", type=positive("degrees", most=360), default=180.0, metavar="D", help="arc (180)"
+    )
+    parser.add_argument(
+        "--photons", type=positive("photons"), metavar="P", help="per bin (default: no noise)"
+    )
+    parser.add_argument("--rival", type=Path, metavar="CHECKPOINT", help="a supervised net to compare with")
+    add_output(parser)
+    add_seed(parser)
+    add_device(parser)
+    add_prior(parser)
+    options = ("input", "views", "arc_deg", "photons", "rival", "seed", "device", "prior")
+    parser.set_defaults(run=_run, options=options)
+
+
+def views(text: str) -> tuple[int, ...]:
+    """Comma-separated numbers of views."""
+    return tuple(whole(1, 4096)(word) for word in text.split(","))
+
+
+def _run(arguments: Namespace, terminal: Terminal) -> int:
+    check_output(arguments.out, overwrite=arguments.overwrite)
+    bench: Any = importlib.import_module(f"medidiff.bench.{arguments.bench}")
+    options = {name: getattr(arguments, name) for name in arguments.options}
+    result = bench.run(**options, progress=terminal.progress)
+    result.write(arguments.out, overwrite=arguments.overwrite)
+    terminal.result(result.table(), result.to_plain())
+    return 0

@@ -1,0 +1,52 @@
+"""`medidiff demo`: the shipped chest CT from 24 views, by FBP, TV and diffusion."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from itertools import count
+from pathlib import Path
+
+from medidiff.cli.options import Parser, add_device, add_output, add_prior, add_seed, block, check_output
+from medidiff.cli.summary import show
+from medidiff.cli.terminal import Terminal
+
+VIEWS, METHODS = 24, ("fbp", "tv", "diffusion")
+
+
+def add_arguments(parser: Parser) -> None:
+    """One demo so far, ct, which is the default."""
+    parser.add_argument(
+        "name", nargs="?", choices=("ct",), default="ct", metavar="ct", help="which demo (ct)"
+    )
+    parser.add_argument("--slices", type=block, metavar="A:B", help="only slices A to B-1 of the 24: quicker")
+    add_output(parser, required=False, text="folder to write (medidiff-demo-ct, numbered when it exists)")
+    add_seed(parser)
+    add_device(parser)
+    add_prior(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: Namespace, terminal: Terminal) -> int:
+    out = arguments.out or free_name(Path(f"medidiff-demo-{arguments.name}"))
+    check_output(out, overwrite=arguments.overwrite)
+
+    import medidiff as md
+
+    volume = md.demo_volume(arguments.name, slices=arguments.slices)
+    result = md.retrospective_ct(
+        volume,
+        views=VIEWS,
+        methods=METHODS,
+        prior=arguments.prior,
+        seed=arguments.seed,
+        device=arguments.device,
+        progress=terminal.progress,
+    )
+    show(result, result.save(out, overwrite=arguments.overwrite), terminal)
+    return 0
+
+
+def free_name(folder: Path) -> Path:
+    """`folder`, or with the first number from 2 on under which nothing exists."""
+    names = (folder if n == 1 else folder.with_name(f"{folder.name}-{n}") for n in count(1))
+    return next(name for name in names if not name.exists() and not name.is_symlink())

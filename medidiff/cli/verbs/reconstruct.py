@@ -1,0 +1,116 @@
+"""`medidiff reconstruct ct INPUT --views N --out DIR`: fewer views of your own scan, and how well they do."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+from medidiff.cli.options import (
+    Parser,
+    add_device,
+    add_output,
+    add_prior,
+    add_seed,
+    block,
+    check_output,
+    listed,
+    positive,
+    read_angles,
+    whole,
+)
+from medidiff.cli.summary import show
+from medidiff.cli.terminal import Terminal
+
+METHODS = ("fbp", "tv", "diffusion")
+COUPLINGS = ("none", "tv", "noise", "both")
+
+
+def add_arguments(parser: Parser) -> None:
+    """The one modality so far: ct."""
+    modalities = parser.add_subparsers(metavar="ct", required=True, dest="modality", parser_class=Parser)
+    ct = modalities.add_parser(
+        "ct",
+        help="sparse-view, limited-arc or low-dose CT",
+        description="Simulate a parallel-beam scan of a CT volume, reconstruct it, compare with the volume.",
+    )
+    ct.add_argument("input", type=Path, metavar="INPUT", help="NIfTI file, or a DICOM file or folder")
+    _add_scan(ct)
+    _add_method(ct)
+    add_output(ct, text="folder for images, figure.png, report.json, provenance.json")
+    add_seed(ct)
+    add_device(ct)
+    add_prior(ct)
+    ct.set_defaults(run=_run_ct)
+
+
+def _add_scan(parser: ArgumentParser) -> None:
+    scan = parser.add_argument_group("scan")
+    angles = scan.add_mutually_exclusive_group(required=True)
+    angles.add_argument("--views", type=whole(1, 4096), metavar="N", help="views, evenly over the arc")
+    angles.add_argument("--angles-file", type=Path, metavar="F", help="or a text file of angles in degrees")
+    scan.add_argument(
+        "--arc-deg",
+        type=positive("degrees", most=360),
+        default=180.0,
+        metavar="D",
+        help="arc of --views (180)",
+    )
+    scan.add_argument(
+        "--photons",
+        type=positive("photons"),
+        metavar="P",
+        help="photons per detector bin (default: no noise)",
+    )
+    scan.add_argument(
+        "--matrix",
+        type=whole(1),
+        metavar="N",
+        help="pixels a side (default: the input's up to 256, else half)",
+    )
+    scan.add_argument("--slices", type=block, metavar="A:B", help="axial slices A to B-1, counted from 0")
+    scan.add_argument("--series", type=whole(1), metavar="N", help="which series of a DICOM folder")
+    scan.add_argument("--units", choices=("hu", "1/mm"), default="hu", help="what the values are (hu)")
+
+
+def _add_method(parser: ArgumentParser) -> None:
+    method = parser.add_argument_group("method")
+    method.add_argument(
+        "--method",
+        type=listed(METHODS),
+        default=("diffusion",),
+        metavar="M[,M]",
+        help=f"{', '.join(METHODS)} or all (diffusion)",
+    )
+    method.add_argument("--mode", choices=("fast",), default="fast", help="how diffusion samples (fast)")
+    method.add_argument("--coupling", choices=COUPLINGS, default="none", help="between slices (none)")
+
+
+def _run_ct(arguments: Namespace, terminal: Terminal) -> int:
+    check_output(arguments.out, overwrite=arguments.overwrite)
+    angles = read_angles(arguments.angles_file) if arguments.angles_file else None
+
+    import medidiff as md
+
+    volume = md.read_volume(
+        arguments.input, series=arguments.series, slices=arguments.slices, units=arguments.units
+    )
+    result = md.retrospective_ct(volume, **scan_options(arguments, angles), progress=terminal.progress)
+    show(result, result.save(arguments.out, overwrite=arguments.overwrite), terminal)
+    return 0
+
+
+def scan_options(arguments: Namespace, angles: tuple[float, ...] | None) -> dict[str, Any]:
+    """The arguments of `retrospective_ct` that the command line named."""
+    views = {"angles_deg": angles} if angles else {"views": arguments.views, "arc_deg": arguments.arc_deg}
+    return {
+        **views,
+        "photons": arguments.photons,
+        "matrix": arguments.matrix,
+        "methods": arguments.method,
+        "mode": arguments.mode,
+        "coupling": arguments.coupling,
+        "prior": arguments.prior,
+        "seed": arguments.seed,
+        "device": arguments.device,
+    }

@@ -1,0 +1,96 @@
+"""`medidiff train CONFIG --data DIR --out RUN`: train a prior; the same command goes on after a stop."""
+
+from __future__ import annotations
+
+import importlib
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from medidiff.cli.options import Parser, add_device, add_output, check_output, positive
+from medidiff.cli.terminal import Terminal
+from medidiff.errors import InputError
+
+if TYPE_CHECKING:
+    from medidiff.core.training.trainer import TrainSettings
+
+
+def add_arguments(parser: Parser) -> None:
+    """A configuration, the data, the folder of the run."""
+    parser.add_argument(
+        "config", type=Path, metavar="CONFIG", help="YAML file; benchmarks/training holds ours"
+    )
+    parser.add_argument("--data", type=Path, metavar="DIR", required=True, help="folder of the training data")
+    parser.add_argument("--minutes", type=positive("minutes"), metavar="M", help="stop after M minutes")
+    add_output(parser, text="folder of the run; one with checkpoints goes on")
+    add_device(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: Namespace, terminal: Terminal) -> int:
+    out, data = arguments.out, arguments.data
+    goes_on = any(out.glob("checkpoint-*")) if out.is_dir() else False
+    check_output(out, overwrite=arguments.overwrite or goes_on)
+    if not data.is_dir():
+        raise InputError(
+            data.name, expected="a folder of data", got="no folder", fix="Give the folder after --data."
+        )
+    settings = read_settings(arguments.config)
+
+    from medidiff.core.device import choose_device
+    from medidiff.core.training.trainer import train
+    from medidiff.domains import TRAININGS
+
+    if settings.task not in TRAININGS:
+        known = ", ".join(TRAININGS)
+        raise InputError(
+            "task", expected=known, got=repr(settings.task), fix="Correct `task` in the configuration."
+        )
+    domain = importlib.import_module(TRAININGS[settings.task])
+    terminal.after_interrupt = "a checkpoint was kept: the same command goes on from it."
+    checkpoint = train(
+        settings,
+        domain.objective(settings, data),
+        out,
+        device=choose_device(arguments.device),
+        start=domain.start_weights(settings),
+        minutes=arguments.minutes,
+        progress=terminal.progress,
+        warn=terminal.warn,
+    )
+    text = (
+        f"step {checkpoint.step} of {settings.steps} after {checkpoint.seconds:.0f} s of training in {out}\n"
+        f"Make a prior of it: medidiff models pack {out} --data {data} --out DIR"
+    )
+    data_out = {
+        "out": str(out),
+        "step": checkpoint.step,
+        "steps": settings.steps,
+        "seconds": checkpoint.seconds,
+    }
+    terminal.result(text, data_out)
+    return 0
+
+
+def read_settings(path: Path) -> TrainSettings:
+    """The settings in a YAML file; InputError, which names the key, for any that is unknown or wrong."""
+    import yaml
+    from pydantic import ValidationError
+
+    from medidiff.core.training.trainer import TrainSettings
+
+    try:
+        return TrainSettings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError):
+        raise _bad(path, "no text file that can be read") from None
+    except yaml.YAMLError:
+        raise _bad(path, "something that is no YAML") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        raise _bad(path, f"{key}: {first['msg'].lower()}") from None
+
+
+def _bad(path: Path, got: str) -> InputError:
+    fix = "See benchmarks/training for configurations that work."
+    return InputError(path.name, expected="a training configuration", got=got, fix=fix)

@@ -1,0 +1,80 @@
+"""Help fits a terminal of 80 columns, is quick, and loads nothing heavy."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+
+import pytest
+
+from medidiff.cli.main import VERBS, main
+from medidiff.cli.options import Parser, add_everywhere, leaves
+
+_HEAVY = ("torch", "monai", "numpy", "pydantic", "nibabel", "matplotlib", "rich")
+
+
+def _leaf_parsers() -> list[Parser]:
+    found: list[Parser] = []
+    for name in VERBS:
+        parser = Parser(prog=f"medidiff {name}", description=".")
+        importlib.import_module(f"medidiff.cli.verbs.{name}").add_arguments(parser)
+        add_everywhere(parser)
+        found += [parser, *leaves(parser)]
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+def test_help_fits_one_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    assert all(any(line.split()[:1] == [verb] for line in lines) for verb in VERBS)
+
+
+@pytest.mark.parametrize("parser", _leaf_parsers(), ids=lambda parser: parser.prog)
+def test_help_of_each_verb_fits_80_columns(parser: Parser) -> None:
+    assert max(map(len, parser.format_help().splitlines())) <= 80
+
+
+@pytest.mark.parametrize("parser", _leaf_parsers(), ids=lambda parser: parser.prog)
+def test_options_mean_the_same_everywhere(parser: Parser) -> None:
+    """One help text and one default for each shared option, in every verb that has it."""
+    shared = {"--quiet", "--json", "--debug", "--overwrite", "--seed", "--device", "--prior"}
+    reference = {
+        option: (action.help, action.default)
+        for other in _leaf_parsers()
+        for action in other._actions
+        for option in shared.intersection(action.option_strings)
+    }
+    for action in parser._actions:
+        for option in shared.intersection(action.option_strings):
+            assert (action.help, action.default) == reference[option]
+
+
+@pytest.mark.parametrize("words", [["--help"], ["reconstruct", "ct", "--help"], ["train", "--help"]])
+def test_help_loads_nothing_heavy(words: list[str]) -> None:
+    code = (
+        "import sys; from medidiff.cli.main import main; code = main(sys.argv[1:]);"
+        f"loaded = sorted(set({_HEAVY!r}) & set(sys.modules)); sys.exit(code or (str(loaded) if loaded else 0))"
+    )
+    run = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_everywhere_options_may_stand_before_the_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--json", "models", "list"]) == 0
+    assert capsys.readouterr().out.startswith("[")
+
+
+def test_python_m_medidiff_is_the_command_line() -> None:
+    command = [sys.executable, "-m", "medidiff", "--version"]
+    environment = {**os.environ, "PYTHONWARNINGS": "error"}
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    assert run.stdout.startswith("medidiff 0.")

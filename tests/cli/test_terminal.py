@@ -1,0 +1,70 @@
+"""Progress and results, as a pipe and as a terminal see them."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from medidiff.cli import terminal as module
+from medidiff.cli.terminal import Terminal
+from medidiff.progress import Progress
+
+
+def test_a_pipe_gets_one_plain_line_in_ten_seconds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The clock moves 4 s a record: of 10 records, lines at 12 s, 24 s and 36 s."""
+    now = iter(range(10_000))
+    time = {"value": 0.0}
+    monkeypatch.setattr(module.time, "monotonic", lambda: time["value"])
+    with Terminal() as shown:
+        for done in range(10):
+            time["value"] = 4.0 * next(now)
+            shown.progress(Progress("diffusion", done, 10))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "medidiff: diffusion 3/10, about 28 s left",
+        "medidiff: diffusion 6/10, about 16 s left",
+        "medidiff: diffusion 9/10, about 4 s left",
+    ]
+
+
+def test_quiet_shows_neither_progress_nor_notes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module, "LINE_EVERY_SECONDS", 0.0)
+    with Terminal(quiet=True) as shown:
+        shown.progress(Progress("fbp", 1, 2))
+        shown.note("something")
+        shown.warn("a warning is not progress")
+    assert capsys.readouterr().err == "medidiff: warning: a warning is not progress\n"
+
+
+def test_json_replaces_the_text(capsys: pytest.CaptureFixture[str]) -> None:
+    Terminal(json=True).result("for people", {"out": "o"})
+    assert json.loads(capsys.readouterr().out) == {"out": "o"}
+
+
+def test_a_terminal_gets_a_bar_on_stderr_and_stdout_stays_clean() -> None:
+    code = (
+        "from medidiff.cli.terminal import Terminal; from medidiff.progress import Progress\n"
+        "with Terminal() as t:\n"
+        "    [t.progress(Progress('tv [b]', k, 3)) for k in range(4)]\n"
+        "    t.result('result', None)"
+    )
+    master, slave = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
+    run = subprocess.run(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=slave, env=environment, timeout=60
+    )
+    os.close(slave)
+    drawn = os.read(master, 65536).decode()
+    os.close(master)
+    assert run.stdout == b"result\n"
+    assert "tv [b]" in drawn
+    assert "3/3" in drawn
