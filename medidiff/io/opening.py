@@ -18,15 +18,15 @@ def regular_size(path: Path) -> int:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise _unreadable(path.name, "a folder or a device")
+            raise unreadable(path.name, "a folder or a device")
         with path.open("rb"):
             return status.st_size
     except FileNotFoundError:
-        raise _unreadable(path.name, "nothing under that name") from None
+        raise unreadable(path.name, "nothing under that name") from None
     except PermissionError:
-        raise _unreadable(path.name, "a file that may not be read") from None
+        raise unreadable(path.name, "a file that may not be read") from None
     except (OSError, ValueError):
-        raise _unreadable(path.name, "a file that cannot be opened") from None
+        raise unreadable(path.name, "a file that cannot be opened") from None
 
 
 @contextmanager
@@ -51,7 +51,8 @@ def not_an_image(name: str, got: str) -> InputError:
     )
 
 
-def _unreadable(name: str, got: str) -> InputError:
+def unreadable(name: str, got: str) -> InputError:
+    """The error for a file or folder that is absent or closed."""
     return InputError(
         name, expected="a file that can be read", got=got, fix="Check the path and its permissions."
     )

@@ -322,6 +322,35 @@ def test_links_out_of_the_folder_are_not_followed(
     assert volume.notes == ("passed over: 1 file (a link out of the folder)",)
 
 
+def test_a_folder_that_cannot_be_listed_is_not_passed_over(
+    tmp_path: Path, write_series: WriteSeries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_series(tmp_path / "s")
+    (folder / "closed").mkdir()
+    scandir = os.scandir
+
+    def closed(path: str) -> Any:
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    error = _refusal(folder)
+    assert (error.what, error.got) == ("closed", "a folder that may not be read")
+
+
+def test_a_series_in_many_directions_is_as_many_stacks(tmp_path: Path, write_series: WriteSeries) -> None:
+    """Turned by a degree a slice; a pixel spacing that differs by 1e-3 is another grid as well."""
+    angle = np.radians(np.arange(6))
+    turned = write_series(
+        tmp_path / "s", ImageOrientationPatient=lambda k: [1, 0, 0, 0, np.cos(angle[k]), np.sin(angle[k])]
+    )
+    scaled = write_series(tmp_path / "t", PixelSpacing=lambda k: [0.9, 0.7 * (1 + 1e-3 * (k % 2))])
+    rounded = write_series(tmp_path / "r", ImageOrientationPatient=lambda k: [1, 5e-5 * (k % 2), 0, 0, 1, 0])
+
+    assert [len(list_series(folder)) for folder in (turned, scaled, rounded)] == [6, 2, 1]
+
+
 def test_a_folder_of_too_many_files_is_refused(tmp_path: Path, write_series: WriteSeries) -> None:
     assert _refusal(write_series(tmp_path / "s"), limits=Limits(files=5)).expected == "at most 5 files"
 

@@ -13,6 +13,7 @@ from medidiff.io.dicom.pixels import read_values, same_pixels
 from medidiff.io.dicom.series import Series, drop_duplicates, group_series, stack_affine
 from medidiff.io.hounsfield import fill_padding
 from medidiff.io.limits import Limits
+from medidiff.io.opening import unreadable
 from medidiff.io.volume import Volume
 
 __all__ = ["Series", "list_series", "read_dicom"]
@@ -97,7 +98,7 @@ def _files(path: Path, limits: Limits, ignored: Counter[str]) -> list[Path]:
         return [path]
     root = path.resolve()
     files: list[Path] = []
-    for folder, _, names in os.walk(root):
+    for folder, _, names in os.walk(root, onerror=_refuse_folder):
         for file in (Path(folder, name) for name in names):
             if file.is_symlink() and not file.resolve().is_relative_to(root):
                 ignored["a link out of the folder"] += 1
@@ -111,6 +112,11 @@ def _files(path: Path, limits: Limits, ignored: Counter[str]) -> list[Path]:
                     fix="Give the folder of one scan, or raise Limits.files.",
                 )
     return sorted(files)
+
+
+def _refuse_folder(error: OSError) -> None:
+    """A folder that cannot be listed may hold slices of the stack."""
+    raise unreadable(Path(error.filename).name, "a folder that may not be read") from None
 
 
 def _check_geometry(image: Image) -> None:

@@ -19,7 +19,8 @@ from medidiff.io.dicom.headers import Image
 _SAME_MM = 1e-3
 _TILT_MM = 0.01  # sideways from one slice to the next
 _UNEVEN_MM, _UNEVEN_SHARE = 0.01, 0.01
-_ORIENTATION = 1e-3
+_ORIENTATION, _SPACING = 1e-3, 1e-4
+_ORIENTATIONS = 32
 _SHOWN = 8
 
 
@@ -112,7 +113,7 @@ def _groups(images: list[Image]) -> list[list[Image]]:
     by_key: dict[Hashable, list[list[Image]]] = defaultdict(list)
     for image in images:
         clusters = by_key[image.series, image.modality, image.rows, image.columns, image.localizer]
-        for cluster in clusters:
+        for cluster in clusters[-_ORIENTATIONS:]:  # a hostile folder could have one for each file
             if _parallel(cluster[0], image):
                 cluster.append(image)
                 break
