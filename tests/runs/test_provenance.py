@@ -18,7 +18,7 @@ from medidiff.runs.provenance import HIDDEN_PATH, code_digest, python_digest
 def record() -> dict[str, object]:
     options = {
         "views": 24,
-        "out": "/home/someone/run",
+        "out": "/data/someone/run",
         "nested": {"angles_file": "~/angles.txt", "list": ["C:\\data\\x", "ct/plain"]},
     }
     return provenance(

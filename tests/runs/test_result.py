@@ -12,6 +12,7 @@ import pytest
 from medidiff.errors import InputError, MissingError, OutputError
 from medidiff.io.volume import Volume
 from medidiff.runs import Result, SavedFile, Writable
+from medidiff.runs.plain import read_json
 
 Make = Callable[..., Result]
 
@@ -215,3 +216,10 @@ def test_writable_is_known_by_its_method() -> None:
     assert isinstance(Text(""), Writable)
     assert isinstance(Volume.from_array(np.zeros((1, 2, 2)), spacing_mm=(1, 1, 1)), Writable)
     assert not isinstance(b"", Writable)
+
+
+@pytest.mark.parametrize("text", ['{"a": NaN}', '{"a": -Infinity}', "[1]", "{", '"x"'])
+def test_json_that_is_not_strict_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(InputError):
+        read_json(tmp_path / "x.json")

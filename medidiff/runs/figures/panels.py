@@ -141,17 +141,11 @@ def draw_scale_bar(axes: Axes, *, share: float = 0.3) -> None:
     length = max((mm for mm in _BARS_MM if mm <= share * width), default=_BARS_MM[0])
     points = 72 * axes.bbox.height / axes.figure.dpi
     y, gap = 7 / points, 4 / points
-    start = 1 - 0.03 - length / width
-    edge = _edge(1.6)
-    axes.plot(
-        [start, 0.97], [y, y], color="white", lw=1.6, solid_capstyle="butt", transform=axes.transAxes,
-        path_effects=edge,
-    )  # fmt: skip
-    middle = start + length / width / 2
-    words(
-        axes, middle, y + gap, f"{length} mm", size=6.5, color="white", ha="center", va="bottom",
-        path_effects=edge,
-    )  # fmt: skip
+    start, middle, edge = 0.97 - length / width, 0.97 - length / width / 2, _edge(1.6)
+    (bar,) = axes.plot([start, 0.97], [y, y], color="white", lw=1.6, transform=axes.transAxes)
+    bar.set(solid_capstyle="butt", path_effects=edge)
+    light = {"size": 6.5, "color": "white", "path_effects": edge}
+    words(axes, middle, y + gap, f"{length} mm", ha="center", va="bottom", **light)
 
 
 def under_panel(axes: Axes, caption: str, *, strong: bool = False) -> None:
