@@ -52,8 +52,8 @@ Kind = Literal["kernel", "noise", "sampler", "operator", "denoiser", "wrapper", 
 class Entry:
     """A class under contract: its name in test output, how to make one, and facts that its tests use.
 
-    Facts: `order` (samplers of convergence order 1 or 2), `covariance` (largest error of a sampler's
-    covariance at 60 evaluations), `moments` (False where a sampler is not meant to keep the marginals).
+    Facts of samplers: `affine` (its chains have closed-form moments, and spread), `order` (of convergence),
+    `covariance` (the largest relative error of the output's covariance at 60 evaluations).
     """
 
     name: str
@@ -108,7 +108,7 @@ def _proximal(inner: Denoiser, operator: LinearOperator, y: torch.Tensor, sigma_
 CONTRACTS: dict[Kind, tuple[Entry, ...]] = {
     "kernel": (
         Entry("vp-linear", VP, VP),
-        Entry("vp-constant-beta", VP, lambda: VP(beta_min=10.0, beta_max=10.0)),
+        Entry("vp-constant-beta", VP, lambda: VP(beta_min=10.0, beta_max=10.0, t_min=5e-6)),
         Entry("edm", EDM, EDM),
         Entry("edm-narrow", EDM, lambda: EDM(sigma_min=0.01, sigma_max=5.0)),
     ),
@@ -126,12 +126,12 @@ CONTRACTS: dict[Kind, tuple[Entry, ...]] = {
         ),
     ),
     "sampler": (
-        Entry("ddim", DDIM, DDIM, {"order": 1}),
-        Entry("ancestral", DDIM, lambda: DDIM(eta=1.0), {"order": 1}),
-        Entry("heun", Heun, Heun, {"order": 2, "covariance": 0.04}),
+        Entry("ddim", DDIM, DDIM, {"affine": True, "order": 1}),
+        Entry("ancestral", DDIM, lambda: DDIM(eta=1.0), {"affine": True, "order": 1}),
+        Entry("heun", Heun, Heun, {"affine": True, "order": 2, "covariance": 0.04}),
         Entry("pc", PredictorCorrector, PredictorCorrector),
-        Entry("dds", Renoise, lambda: Renoise(kappa=1.0, eta=0.85)),
-        Entry("plug-and-play", Renoise, Renoise, {"moments": False}),
+        Entry("dds", Renoise, lambda: Renoise(kappa=1.0, eta=0.85), {"affine": True}),
+        Entry("plug-and-play", Renoise, Renoise),
     ),
     "operator": (
         Entry("identity", Identity, lambda dtype: Identity((2, 3, 5), dtype)),

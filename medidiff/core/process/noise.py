@@ -34,12 +34,16 @@ class NoiseStreams:
 
     def white(self, size: Sequence[int], purpose: str, sample: int, slice_: int, step: int) -> Tensor:
         """N(0, 1) of `size` for one slice of one sample at one step: float32 on the CPU."""
-        name = f"{self.seed}|{purpose}|{sample}|{slice_}|{step}".encode()
-        word = int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little")
+        word = self._word(purpose, sample, slice_, step)
         # PyTorch's CPU generator keeps 32 bits of a seed: the other 32 turn the slice round, so that two
         # names that share a seed (1 in 4e9 pairs) still give unrelated voxels.
         n = torch.randn(tuple(size), generator=torch.Generator().manual_seed(word & 0xFFFFFFFF))
         return n.flatten().roll((word >> 32) % max(n.numel(), 1)).reshape(n.shape)
+
+    def _word(self, purpose: str, sample: int, slice_: int, step: int) -> int:
+        """64 bits of a hash of the name."""
+        name = f"{self.seed}|{purpose}|{sample}|{slice_}|{step}".encode()
+        return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little")
 
     def block(self, *, first_sample: int = 0, first_slice: int = 0) -> NoiseStreams:
         """The streams of a block that begins this many samples and slices further on."""

@@ -1,0 +1,144 @@
+"""What every sampler must do on every kernel, by the Gaussian oracle: moments, order, count, invariance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from medidiff.core.contracts import Entry
+from medidiff.core.denoisers import Context, Estimate, GaussianOracle, Moments
+from medidiff.core.process import EDM, Kernel, NoiseStreams, Sampler, logsnr_grid, sample
+
+_SD = torch.tensor([1.0, 0.5, 0.2, 0.1, 0.05, 0.02], dtype=torch.float64)
+_MEAN = torch.tensor([0.3, -0.2, 0.1, 0.0, 1.0, 0.5], dtype=torch.float64)
+
+
+def oracle(kernel: Kernel, copies: int = 1) -> GaussianOracle:
+    """Six independent modes of standard deviation 1 to 0.02, side by side `copies` times."""
+    return GaussianOracle(kernel, _MEAN.repeat(copies)[None, None], (_SD**2).repeat(copies))
+
+
+def exact_output(kernel: Kernel, t: Tensor) -> Moments:
+    """The law of D(x_t) for an exact x_t: variance C (a^2 C / (a^2 C + s^2)), of the same mean."""
+    a, _, s = kernel.coeffs(t)
+    variance = _SD**2
+    return Moments(_MEAN, variance * a**2 * variance / (a**2 * variance + s**2), _MEAN, variance)
+
+
+def wasserstein(one: Moments, other: Moments) -> float:
+    """The 2-Wasserstein distance of two Gaussians with the same eigenvectors."""
+    sd = (one.variance.sqrt() - other.variance.sqrt()) ** 2
+    return float((sd + (one.mean - other.mean) ** 2).sum().sqrt())
+
+
+def intervals(kernel: Kernel, count: int) -> Tensor:
+    """`count` steps from h = -4 to 3, or as far as the kernel reaches."""
+    high, low = (
+        float(kernel.sigma(torch.tensor(t, dtype=torch.float64))) for t in (kernel.t_max, kernel.t_min)
+    )
+    return logsnr_grid(
+        kernel, count + 1, sigma_max=min(np.exp(4), high * 0.999), sigma_min=max(np.exp(-3), low * 1.001)
+    )
+
+
+@pytest.fixture
+def sampler(sampler_entry: Entry) -> Sampler:
+    return sampler_entry.make()
+
+
+@pytest.fixture
+def kernel(kernel_entry: Entry) -> Kernel:
+    return kernel_entry.make()
+
+
+@pytest.mark.fact("sampler", "covariance")
+def test_moments_at_60_evaluations(sampler_entry: Entry, kernel: Kernel) -> None:
+    """Mean within 0.02 sd, covariance within the bound of the entry, from the exact start."""
+    sampler = sampler_entry.make()
+    moments = oracle(kernel).moments(sampler, logsnr_grid(kernel, 60 // sampler.evaluations + 1))
+    assert moments.mean_error < 0.02
+    assert moments.covariance_error < sampler_entry.facts["covariance"]
+
+
+@pytest.mark.fact("sampler", "order")
+def test_order_of_convergence(sampler_entry: Entry, kernel: Kernel) -> None:
+    """Slope of log error on log step, 16 to 256 intervals, within 0.1 of the order (0.02 seen)."""
+    sampler, steps = sampler_entry.make(), [16, 32, 64, 128, 256]
+    grids = [intervals(kernel, n) for n in steps]
+    errors = [wasserstein(oracle(kernel).moments(sampler, g), exact_output(kernel, g[-1])) for g in grids]
+    slope = np.polyfit(np.log(steps), np.log(errors), 1)[0]
+    assert -slope == pytest.approx(sampler_entry.facts["order"], abs=0.1)
+
+
+def test_numbers_do_not_depend_on_the_kernel(sampler: Sampler, kernel: Kernel) -> None:
+    """Same log-SNR levels, same start in units of x0, same noise: the same image, to 1e-10."""
+    reference = EDM(sigma_min=1e-3, sigma_max=4.0)
+    sigma = reference.sigma(logsnr_grid(reference, 9, sigma_max=3.0, sigma_min=0.05))
+    n = torch.randn(3, 1, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    images = []
+    for one in (reference, kernel):
+        grid = one.at_sigma(sigma)
+        start = one.perturb(_MEAN.expand(3, 1, 6), grid[0], n=n)
+        images.append(sample(oracle(one), one, sampler, grid, start=start, context=Context(NoiseStreams(3))))
+    torch.testing.assert_close(images[1], images[0], rtol=0, atol=1e-10)
+
+
+class Counting:
+    """A denoiser that counts."""
+
+    def __init__(self, inner: GaussianOracle) -> None:
+        self.inner, self.calls = inner, 0
+
+    def denoise(self, x: Tensor, t: Tensor, context: Context) -> Estimate:
+        self.calls += 1
+        return self.inner.denoise(x, t, context)
+
+
+@pytest.mark.parametrize("levels", [1, 2, 7])
+def test_evaluations_are_counted(sampler: Sampler, levels: int) -> None:
+    """One for the last level and `evaluations` for each step before it."""
+    kernel = EDM()
+    denoiser, start = Counting(oracle(kernel)), torch.zeros(2, 1, 6)
+    grid = logsnr_grid(kernel, levels)
+    sample(denoiser, kernel, sampler, grid, start=start, context=Context(NoiseStreams(0)))
+    assert denoiser.calls == (levels - 1) * sampler.evaluations + 1
+
+
+def test_rows_do_not_know_of_each_other(sampler: Sampler) -> None:
+    """Three samples at once are the three alone, each under its own name."""
+    kernel = EDM()
+    start = 80 * torch.randn(3, 1, 6, generator=torch.Generator().manual_seed(0))
+    start[2] *= 100
+    run = lambda x, s: sample(  # noqa: E731  one line of the same call
+        oracle(kernel), kernel, sampler, logsnr_grid(kernel, 5), start=x, context=Context(s)
+    )
+    streams = NoiseStreams(1)
+    together = run(start, streams)
+    for k in range(3):
+        torch.testing.assert_close(run(start[k : k + 1], streams.block(first_sample=k)), together[k : k + 1])
+
+
+@pytest.mark.fact("sampler", "affine")
+def test_chains_have_the_moments_of_the_closed_form(sampler_entry: Entry) -> None:
+    """4096 float32 chains a mode: mean to 4/sqrt(n) sd and variance to 4 sqrt(2/n) of the closed form."""
+    kernel, sampler, copies = EDM(), sampler_entry.make(), 16
+    grid = logsnr_grid(kernel, 8)
+    expected = oracle(kernel).moments(sampler, grid)
+    assert chain_errors(oracle(kernel, copies), sampler, grid, expected) <= (1, 1)
+
+
+def chain_errors(
+    denoiser: GaussianOracle, sampler: Sampler, grid: Tensor, expected: Moments, rows: int = 256
+) -> tuple[float, float]:
+    """The worst errors of mean and variance, in units of what chance allows (4 standard errors)."""
+    context, size = Context(NoiseStreams(11)), denoiser.mean.shape[-1]
+    n = context.draw(torch.empty(rows, 1, size), "start")
+    start = denoiser.kernel.start(n, mean=denoiser.mean.float(), var=denoiser.variances.float())
+    out = sample(denoiser, denoiser.kernel, sampler, grid, start=start, context=context)
+    chains = out.reshape(-1, len(_SD)).double()
+    count = len(chains)
+    mean = (chains.mean(0) - expected.mean).abs() / expected.variance.sqrt() * count**0.5 / 4
+    variance = (chains.var(0) / expected.variance - 1).abs() * (count / 2) ** 0.5 / 4
+    return float(mean.max()), float(variance.max())

@@ -1,0 +1,143 @@
+"""Planes of a volume: order, chunks, memory, what is passed down; and the mirror."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+from torch import Tensor
+
+from medidiff.core.denoisers import Context, Estimate, Mirrored, Sliced
+from medidiff.core.process import EDM, NoiseStreams
+from medidiff.errors import InputError, MissingError
+
+_T = torch.tensor(0.5, dtype=torch.float64)
+_CONTEXT = Context(NoiseStreams(0))
+
+
+def volume(*shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+
+@dataclass
+class Net:
+    """A 2D denoiser that mixes the plane: x + its mean + a ramp down its columns; it logs batch sizes.
+
+    `room` is how many voxels fit; more raise the error that CUDA raises.
+    """
+
+    room: int = 10**9
+    batches: list[int] = field(default_factory=list)
+
+    def denoise(self, x: Tensor, t: Tensor, context: Context) -> Estimate:
+        assert x.ndim == 4
+        self.batches.append(len(x))
+        if x.numel() > self.room:
+            raise torch.OutOfMemoryError("injected")
+        x0 = x + x.mean((2, 3), keepdim=True) + torch.linspace(0, 1, x.shape[2])[:, None]
+        if context.y is not None:
+            x0 = x0 + context.y
+        if context.condition is not None:
+            x0 = x0 + context.condition.reshape(len(x), -1, 1, 1)
+        return Estimate(x0, -x0)
+
+
+@pytest.mark.parametrize("axis", [2, 3, 4])
+@pytest.mark.parametrize("chunk", [1, 4, 100])
+def test_planes_are_the_inner_estimates_of_each_plane(axis: int, chunk: int) -> None:
+    """Any axis and chunk, chunks across samples included, two channels, odd sizes; y goes along."""
+    x, y = volume(2, 2, 3, 5, 7), volume(2, 2, 3, 5, 7).flip(2)
+    estimate = Sliced(Net(), axis=axis, chunk=chunk).denoise(x, _T, Context(NoiseStreams(0), y=y))
+    for k in range(2):
+        for z in range(x.shape[axis]):
+            plane, known = x[k].select(axis - 1, z)[None], y[k].select(axis - 1, z)[None]
+            expected = Net().denoise(plane, _T, Context(NoiseStreams(0), y=known)).x0[0]
+            torch.testing.assert_close(estimate.x0[k].select(axis - 1, z), expected, rtol=0, atol=1e-6)
+    assert torch.equal(estimate.prior, -estimate.x0)
+
+
+def test_memory_layout_is_kept() -> None:
+    """A volume stored with z innermost comes back stored so, without a copy of it."""
+    x = volume(1, 1, 5, 7, 3).movedim(4, 2)
+    assert Sliced(Net(), chunk=2).denoise(x, _T, _CONTEXT).x0.stride() == x.stride()
+
+
+def test_one_condition_a_sample_and_one_level_a_slice() -> None:
+    """A condition (K, C) reaches every plane of its sample; a time map arrives as (B, 1, 1, 1)."""
+
+    class Levels:
+        def denoise(self, x: Tensor, t: Tensor, context: Context) -> Estimate:
+            assert t.shape == (len(x), 1, 1, 1)
+            assert context.condition is not None
+            x0 = t.expand_as(x).float() + context.condition.reshape(-1, 1, 1, 1)
+            return Estimate(x0, x0)
+
+    t = torch.tensor([0.1, 0.2, 0.3], dtype=torch.float64).reshape(1, 1, 3, 1, 1)
+    context = Context(NoiseStreams(0), condition=torch.tensor([[10.0], [20.0]]))
+    x0 = Sliced(Levels(), chunk=4).denoise(volume(2, 1, 3, 2, 2), t, context).x0
+    assert x0[:, 0, :, 0, 0].tolist() == [
+        pytest.approx([10.1, 10.2, 10.3]),
+        pytest.approx([20.1, 20.2, 20.3]),
+    ]
+
+
+def test_chunk_is_halved_when_memory_runs_out_and_stays_so(caplog: pytest.LogCaptureFixture) -> None:
+    """8 planes do not fit, 4 do not, 2 do: same numbers, and the next step begins with 2."""
+    x, net = volume(1, 1, 8, 5, 5), Net(room=2 * 25)
+    sliced = Sliced(net, chunk=8)
+    with caplog.at_level(logging.WARNING):
+        estimate = sliced.denoise(x, _T, _CONTEXT)
+    assert net.batches == [8, 4, 2, 2, 2, 2]
+    assert len(caplog.records) == 2
+    torch.testing.assert_close(estimate.x0, Sliced(Net(), chunk=8).denoise(x, _T, _CONTEXT).x0)
+    net.batches.clear()
+    sliced.denoise(x, _T, _CONTEXT.keeping(estimate.carry))
+    assert net.batches == [2, 2, 2, 2]
+
+
+def test_a_plane_that_does_not_fit_names_the_size_that_would() -> None:
+    """80 x 100 does not fit into 2100 voxels; half of it (40 x 50) does."""
+    with pytest.raises(MissingError) as error:
+        Sliced(Net(room=2100), chunk=2).denoise(volume(1, 1, 3, 80, 100), _T, _CONTEXT)
+    assert error.value.expected == "room for one plane of 80 x 100"
+    assert "40 x 50 would fit" in error.value.fix
+
+
+def test_nothing_fits() -> None:
+    with pytest.raises(MissingError) as error:
+        Sliced(Net(room=0)).denoise(volume(1, 1, 3, 40, 40), _T, _CONTEXT)
+    assert "would fit" not in error.value.fix
+
+
+def test_other_errors_pass_through() -> None:
+    class Faulty:
+        def denoise(self, x: Tensor, t: Tensor, context: Context) -> Estimate:
+            raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        Sliced(Faulty()).denoise(volume(1, 1, 3, 4, 4), _T, _CONTEXT)
+
+
+def test_wrong_axes_chunks_and_states_are_refused() -> None:
+    for options in ({"axis": 1}, {"axis": 5}, {"chunk": 0}):
+        with pytest.raises(InputError):
+            Sliced(Net(), **options)
+    with pytest.raises(InputError):
+        Sliced(Net()).denoise(volume(1, 1, 4, 4), _T, _CONTEXT)
+
+
+def test_mirrored_is_the_mean_of_both_sides() -> None:
+    """With D(x) = x + ramp along x the ramp averages with its reverse; a known image turns with the state."""
+
+    class Ramp:
+        def denoise(self, x: Tensor, t: Tensor, context: Context) -> Estimate:
+            x0 = x + torch.arange(5.0)
+            x0 = x0 if context.y is None else x0 + context.y
+            return Estimate(x0, 2 * x0)
+
+    x, y = volume(1, 1, 3, 5), volume(1, 1, 3, 5) * 3
+    estimate = Mirrored(Ramp()).denoise(x, EDM().at_sigma(1.0), Context(NoiseStreams(0), y=y))
+    torch.testing.assert_close(estimate.x0, x + 2.0 + y)
+    torch.testing.assert_close(estimate.prior, 2 * (x + 2.0 + y))
