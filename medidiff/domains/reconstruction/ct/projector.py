@@ -56,7 +56,7 @@ class Tiles:
         return tiled_pixels(self.grid)
 
     def pack(self, image: Tensor) -> Tensor:
-        """(slices, ny, nx) to (blocks, pixels, s)."""
+        """(slices, ny, nx), with any strides, to (blocks, pixels, s)."""
         filled = self._filled(image, fill(self.grid.ny), fill(self.grid.nx))
         tiles = filled.reshape(self.blocks, self.width, filled.shape[1] // TILE, TILE, -1, TILE)
         return tiles.permute(0, 2, 4, 3, 5, 1).reshape(self.blocks, -1, self.width)
@@ -67,6 +67,13 @@ class Tiles:
         tiles = packed.reshape(self.blocks, ny // TILE, nx // TILE, TILE, TILE, self.width)
         image = tiles.permute(0, 5, 1, 3, 2, 4).reshape(-1, ny, nx)
         return image[: self.slices, : self.grid.ny, : self.grid.nx].contiguous()
+
+    def unpack_columns(self, packed: Tensor) -> Tensor:
+        """(blocks, pixels, s) to (ny, nx, slices): the layout for stencils, cheap to go back and forth."""
+        ny, nx = fill(self.grid.ny), fill(self.grid.nx)
+        tiles = packed.reshape(self.blocks, ny // TILE, nx // TILE, TILE, TILE, self.width)
+        columns = tiles.permute(1, 3, 2, 4, 0, 5).reshape(ny, nx, -1)
+        return columns[: self.grid.ny, : self.grid.nx, : self.slices].contiguous()
 
     def pack_rays(self, sinogram: Tensor) -> Tensor:
         """(slices, views, detectors) to (blocks, rays, s)."""
