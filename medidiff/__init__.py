@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from medidiff.domains.reconstruction.ct.measurement import CTMeasurement
-    from medidiff.domains.reconstruction.ct.reconstruct import reconstruct_ct, retrospective_ct, score
+    from medidiff.domains.reconstruction.ct.reconstruct import reconstruct_ct
+    from medidiff.domains.reconstruction.ct.retrospective import retrospective_ct, score
     from medidiff.domains.reconstruction.ct.simulate import simulate_ct
     from medidiff.errors import InputError, MedidiffError, MissingError, OutputError
     from medidiff.io.demo import demo_volume
@@ -59,8 +60,8 @@ _HOMES = {
     "list_series": "io.reading",
     "read_volume": "io.reading",
     "reconstruct_ct": "domains.reconstruction.ct.reconstruct",
-    "retrospective_ct": "domains.reconstruction.ct.reconstruct",
-    "score": "domains.reconstruction.ct.reconstruct",
+    "retrospective_ct": "domains.reconstruction.ct.retrospective",
+    "score": "domains.reconstruction.ct.retrospective",
     "simulate_ct": "domains.reconstruction.ct.simulate",
 }
 

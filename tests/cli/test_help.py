@@ -62,7 +62,7 @@ def test_options_mean_the_same_everywhere(parser: Parser) -> None:
 def test_help_loads_nothing_heavy(words: list[str]) -> None:
     code = (
         "import sys; from medidiff.cli.main import main; code = main(sys.argv[1:]);"
-        f"loaded = sorted(set({_HEAVY!r}) & set(sys.modules)); sys.exit(code or (str(loaded) if loaded else 0))"
+        f"loaded = sorted(set({_HEAVY!r}) & set(sys.modules)); sys.exit(code or str(loaded or '') or 0)"
     )
     run = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=60)
     assert (run.returncode, run.stderr) == (0, "")

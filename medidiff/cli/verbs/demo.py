@@ -42,6 +42,7 @@ def _run(arguments: Namespace, terminal: Terminal) -> int:
         device=arguments.device,
         progress=terminal.progress,
     )
+    result.provenance["reading"] = {"demo": arguments.name, "slices": arguments.slices}
     show(result, result.save(out, overwrite=arguments.overwrite), terminal)
     return 0
 

@@ -1,15 +1,24 @@
-"""`medidiff models list | show NAME`: the priors found, and their cards."""
+"""`medidiff models list | show NAME | pack CHECKPOINT`: priors, their cards, and making one."""
 
 from __future__ import annotations
 
+import importlib
 from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from medidiff.cli.options import Parser
+from medidiff.cli.options import Parser, add_output, check_output
 from medidiff.cli.terminal import Terminal
+from medidiff.errors import InputError
+
+if TYPE_CHECKING:
+    from medidiff.core.denoisers.network import NetDenoiser
+    from medidiff.core.training.checkpoints import Checkpoint
+    from medidiff.core.training.trainer import TrainSettings
 
 
 def add_arguments(parser: Parser) -> None:
-    """Two sub-verbs."""
+    """Three sub-verbs."""
     verbs = parser.add_subparsers(metavar="VERB", required=True, dest="models_verb", parser_class=Parser)
     listing = verbs.add_parser(
         "list", help="the priors found, and where", description="List the priors found."
@@ -18,6 +27,21 @@ def add_arguments(parser: Parser) -> None:
     show = verbs.add_parser("show", help="the card of one", description="Show the card of a prior.")
     show.add_argument("name", metavar="NAME", help="a name of 'medidiff models list'")
     show.set_defaults(run=_show)
+    _add_pack(
+        verbs.add_parser(
+            "pack",
+            help="make a prior of a training run",
+            description="Measure a checkpoint on validation people and make a prior with its card.",
+        )
+    )
+
+
+def _add_pack(parser: Parser) -> None:
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="folder of a run or a checkpoint")
+    parser.add_argument("--data", type=Path, metavar="DIR", required=True, help="the data it was trained on")
+    parser.add_argument("--hardware", metavar="TEXT", help="what trained it, for the card (this machine)")
+    add_output(parser, text="folder for NAME.safetensors and NAME.json")
+    parser.set_defaults(run=_pack)
 
 
 def _list(arguments: Namespace, terminal: Terminal) -> int:
@@ -25,11 +49,11 @@ def _list(arguments: Namespace, terminal: Terminal) -> int:
 
     found = priors.available()
     text = "\n".join(f"{prior.name:<16}{prior.place:<18}{prior.card.summary}" for prior in found)
-    data = [
+    facts = [
         {"name": p.name, "place": p.place, "version": p.card.version, "summary": p.card.summary}
         for p in found
     ]
-    terminal.result(text or "no priors found; 'medidiff doctor' says more", data)
+    terminal.result(text or "no priors found; 'medidiff doctor' says more", facts)
     return 0
 
 
@@ -40,3 +64,52 @@ def _show(arguments: Namespace, terminal: Terminal) -> int:
     card = priors.find(arguments.name).card.model_dump(mode="json")
     terminal.result(to_json(card).rstrip(), card)
     return 0
+
+
+def _pack(arguments: Namespace, terminal: Terminal) -> int:
+    check_output(arguments.out, overwrite=True)  # it may hold other priors; `pack` refuses its own two files
+
+    from medidiff import priors
+    from medidiff.core.training.trainer import TrainSettings
+    from medidiff.domains import TRAININGS
+    from medidiff.runs.provenance import machine
+
+    checkpoint = _checkpoint(arguments.checkpoint, terminal)
+    settings = TrainSettings.model_validate(checkpoint.config)
+    domain = importlib.import_module(TRAININGS[settings.task])
+    denoiser = _averaged(checkpoint, settings)
+    facts, patch = domain.card_facts(denoiser, settings, arguments.data, progress=terminal.progress)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    hardware = arguments.hardware or "{cpu}, {cores} cores".format(**machine())
+    prior = priors.pack(
+        checkpoint, facts, patch, arguments.out, hardware=hardware, overwrite=arguments.overwrite
+    )
+    terminal.result(f"{prior.weights}", {"name": prior.name, "weights": str(prior.weights)})
+    return 0
+
+
+def _checkpoint(folder: Path, terminal: Terminal) -> Checkpoint:
+    """The newest checkpoint of a run, or the one that a folder is."""
+    from medidiff.core.training.checkpoints import load, load_newest
+
+    found = load_newest(folder, terminal.warn) if not (folder / "state.json").is_file() else load(folder)
+    if found is None:
+        raise InputError(
+            folder.name,
+            expected="the folder of a training run or of a checkpoint",
+            got="a folder without one" if folder.is_dir() else "no folder",
+            fix="Give the folder that 'medidiff train' had as --out.",
+        )
+    return found
+
+
+def _averaged(checkpoint: Checkpoint, settings: TrainSettings) -> NetDenoiser:
+    """The network with the averaged weights, which are those that ship, in float32."""
+    from medidiff.core.denoisers.network import NetDenoiser, build_network
+    from medidiff.core.process.kernels import EDM
+
+    net = build_network(settings.network)
+    net.load_state_dict(checkpoint.ema)
+    net.eval().requires_grad_(False)
+    kernel = EDM(sigma_min=settings.kernel.sigma_min, sigma_max=settings.kernel.sigma_max)
+    return NetDenoiser(net, kernel, settings.sigma_data, settings.mean, "float32")

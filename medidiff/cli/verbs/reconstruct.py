@@ -96,6 +96,8 @@ def _run_ct(arguments: Namespace, terminal: Terminal) -> int:
         arguments.input, series=arguments.series, slices=arguments.slices, units=arguments.units
     )
     result = md.retrospective_ct(volume, **scan_options(arguments, angles), progress=terminal.progress)
+    # How the file was read, for `rerun`: the domain saw only the volume.
+    result.provenance["reading"] = {name: getattr(arguments, name) for name in ("series", "slices", "units")}
     show(result, result.save(arguments.out, overwrite=arguments.overwrite), terminal)
     return 0
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from medidiff.runs import Result, Verdict
 
 
+ASKED = ("views", "arc_deg", "angles_deg", "photons", "matrix", "prior", "mode", "coupling", "float32")
+
+
 def add_arguments(parser: Parser) -> None:
     """The provenance, and the input that it names by digest."""
     parser.add_argument("provenance", type=Path, metavar="PROVENANCE", help="provenance.json of a run folder")
@@ -35,13 +38,28 @@ def _run(arguments: Namespace, terminal: Terminal) -> int:
     recorded = read_provenance(arguments.provenance)
     volume = _input(recorded, arguments.input)
     _use_threads(recorded["threads"])
-    options = {**recorded["options"], "seed": recorded["seed"], "device": arguments.device}
+    options = _options(recorded, arguments.device)
     result = md.retrospective_ct(volume, **options, progress=terminal.progress)
+    result.provenance["reading"] = recorded.get("reading", {})
     verdict = _compare(arguments.provenance, recorded, result)
     if arguments.out:
         result.save(arguments.out, overwrite=arguments.overwrite)
     terminal.result(verdict.sentence(), _data(verdict))
     return CHECK if verdict.kept is False else 0
+
+
+def _options(recorded: dict[str, Any], device: str) -> dict[str, Any]:
+    """The arguments of `retrospective_ct`; what it resolved by itself (weights, levels) it resolves again."""
+    if recorded["verb"] != "reconstruct ct":
+        raise InputError(
+            "provenance",
+            expected="verb 'reconstruct ct'",
+            got=repr(recorded["verb"]),
+            fix="Choose another run.",
+        )
+    options = recorded["options"]
+    asked = {name: options[name] for name in ASKED if name in options}
+    return {**asked, "methods": options["method"], "seed": recorded["seed"], "device": device}
 
 
 def _input(recorded: dict[str, Any], path: Path | None) -> Volume:
