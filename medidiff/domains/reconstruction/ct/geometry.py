@@ -23,7 +23,7 @@ from medidiff.errors import InputError
 
 SMALLEST_SIDE = 16  # pixels; below it there is nothing to reconstruct
 LARGEST_ANGLE_DEG = 360.0
-_GAP_FACTOR = 2.0  # a gap between directions this many times the median is an arc that was not measured
+_GAP_FACTOR = 2.0  # a gap between directions so many times wider than nearly all others was not measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ class ParallelBeam:
         """The arc that each view stands for, in radians, (views,): the quadrature of back-projection.
 
         Half the gap to each neighbour among directions modulo 180; a gap that was not measured counts as
-        the median step. Equal steps over 180 give pi/views, over an arc arc/views, over 360 pi/views.
+        a usual step. Equal steps over 180 give pi/views, over an arc arc/views, over 360 pi/views.
         """
         weights: NDArray[Any] = np.deg2rad(self._steps_deg()[1])
         return weights
@@ -175,6 +175,10 @@ class ParallelBeam:
         An edge whose normal lies in such an arc, counter-clockwise from +x, is not determined by the data.
         """
         return self._steps_deg()[0]
+
+    def arc_deg(self) -> float:
+        """The directions modulo 180 that the views stand for together, in degrees: at most 180."""
+        return float(round(np.rad2deg(self.view_weights_rad().sum()), 6))
 
     def missing_words(self) -> str:
         """`missing_deg` as one sentence for a report; empty when every direction was measured."""
@@ -190,7 +194,7 @@ class ParallelBeam:
         gaps = np.diff(np.append(sorted_deg, sorted_deg[0] + 180.0))
         distinct = gaps[gaps > 1e-6]
         # The largest gap is left out, so that two views of a narrow arc still show their step.
-        step = float(np.median(np.sort(distinct)[:-1])) if len(distinct) > 1 else float(distinct[0])
+        step = float(np.quantile(np.sort(distinct)[:-1], 0.9)) if len(distinct) > 1 else float(distinct[0])
         missing = gaps > _GAP_FACTOR * step
         half = np.where(missing, step, gaps) / 2
         weights = np.empty_like(half)

@@ -83,7 +83,7 @@ def tv(
 
     spacing_mm is (dz, dy, dx). `weights`, like the sinogram, may be absolute: they are made relative. `start`
     is an image in water units, or the result of a neighbouring problem. Stops when the objective changed by
-    less than `tolerance` over 20 iterations, twice; `progress` hears every 20. Raises InputError for lam <= 0.
+    less than `tolerance` over 20 iterations, twice; `progress` hears every 20. Refuses lam <= 0.
     """
     if not 0 < lam < math.inf:
         raise InputError(
