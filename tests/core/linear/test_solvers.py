@@ -66,12 +66,15 @@ def test_a_warm_start_is_used_and_not_changed() -> None:
     assert torch.equal(near, kept)
 
 
-def test_an_orthonormal_system_stops_after_one_step() -> None:
-    """A fixed count would divide rounding noise by rounding noise; tol 0 is floored at the rounding unit."""
-    b = rows(2, 50, torch.float32)
-    x, info = cg(lambda v: v, b, tol=0.0, max_iterations=1000)
-    assert info.iterations <= 2
-    torch.testing.assert_close(x, b)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
+def test_tolerance_zero_stops_at_the_rounding_unit(dtype: torch.dtype) -> None:
+    """A fixed count would go on dividing rounding noise: one step for I, a few dozen for a condition of 5."""
+    b = rows(2, 50, dtype)
+    for M, most in ((torch.eye(50, dtype=dtype), 2), (positive(50, dtype), 30)):
+        x, info = cg(lambda v, M=M: v @ M.mT, b, tol=0.0, max_iterations=1000)
+        assert info.iterations <= most
+        assert info.converged.all()
+        torch.testing.assert_close(x @ M.mT, b, rtol=1e-5, atol=1e-5)
 
 
 def test_a_direction_without_curvature_stops_its_row() -> None:
