@@ -1,0 +1,197 @@
+"""Bad input through the command line: one clear line, the documented code, nothing written."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+
+from medidiff.cli.main import main
+
+_SIDE = 32
+
+
+def _body() -> np.ndarray:
+    """(x, y, z) whole HU: soft tissue in air."""
+    x, y = np.mgrid[:_SIDE, :_SIDE] - _SIDE / 2
+    plane = np.where(x**2 + y**2 < 100, 40, -1000)
+    return np.repeat(plane[:, :, None], 3, axis=2).astype(np.float32)
+
+
+def _save(path: Path, array: np.ndarray, affine: np.ndarray | None = None) -> Path:
+    image = nibabel.Nifti1Image(array, None)  # without an affine nibabel keeps the header as it is
+    image.header.set_sform(np.diag([-1.0, -1.0, 2.0, 1.0]) if affine is None else affine, code=1)
+    image.header.set_xyzt_units("mm")
+    nibabel.save(image, path)
+    return path
+
+
+def _with(value: float) -> np.ndarray:
+    array = _body()
+    array[3, 4, 1] = value
+    return array
+
+
+def _sheared() -> np.ndarray:
+    affine = np.diag([-1.0, -1.0, 2.0, 1.0])
+    affine[0, 2] = 0.8
+    return affine
+
+
+def _dicom(path: Path, positions: tuple[float, ...]) -> Path:
+    path.mkdir()
+    for number, z in enumerate(positions):
+        header = Dataset()
+        header.file_meta, header.preamble = FileMetaDataset(), b"\0" * 128
+        header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        header.SOPClassUID, header.SOPInstanceUID = CTImageStorage, f"1.2.3.{number}"
+        header.PatientName, header.Modality, header.SeriesInstanceUID = "CANARY^ZX81", "CT", "1.2.9"
+        header.ImagePositionPatient, header.ImageOrientationPatient = [0, 0, z], [1, 0, 0, 0, 1, 0]
+        header.PixelSpacing, header.SliceThickness = [1, 1], 2
+        header.Rows = header.Columns = _SIDE
+        header.SamplesPerPixel, header.PhotometricInterpretation = 1, "MONOCHROME2"
+        header.BitsAllocated, header.BitsStored, header.HighBit, header.PixelRepresentation = 16, 16, 15, 1
+        header.RescaleSlope, header.RescaleIntercept = 1, 0
+        header.PixelData = _body()[:, :, 0].astype("<i2").tobytes()
+        header["PixelData"].VR = "OW"
+        header.save_as(path / f"{number}.dcm", enforce_file_format=True)
+    return path
+
+
+def _two_series(path: Path) -> Path:
+    _dicom(path, (0, 2, 4))
+    _dicom(path / "more", (0, 2, 4))
+    for file in (path / "more").iterdir():
+        import pydicom
+
+        header = pydicom.dcmread(file)
+        header.SeriesInstanceUID = "1.2.10"
+        header.save_as(file)
+    return path
+
+
+def _angles(path: Path) -> Path:
+    path.with_name("angles.txt").write_text("0, 60, 400")
+    return _save(path.with_suffix(".nii"), _body())
+
+
+def _words(path: Path) -> Path:
+    path.with_name("angles.txt").write_text("zero")
+    return _save(path.with_suffix(".nii"), _body())
+
+
+def _write(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+# name -> what is made at a path (which it returns), the exit code, words that the line must hold.
+_CASES: dict[str, tuple[Callable[[Path], Path], int, tuple[str, ...]]] = {
+    "missing": (lambda p: p, 3, ("nothing under that name",)),
+    "empty-folder": (_folder, 3, ("empty",)),
+    "not-an-image": (lambda p: _write(p.with_suffix(".nii"), b"hello" * 99), 3, ("NIfTI",)),
+    "empty-file": (lambda p: _write(p.with_suffix(".nii"), b""), 3, ("NIfTI",)),
+    "half-a-file": (
+        lambda p: _write(p.with_suffix(".nii"), _save(p.with_suffix(".nii"), _body()).read_bytes()[:5000]),
+        3,
+        ("bytes",),
+    ),
+    "damaged-gzip": (lambda p: _write(p.with_suffix(".nii.gz"), gzip.compress(b"x" * 999)[:40]), 3, ()),
+    "nan": (lambda p: _save(p.with_suffix(".nii"), _with(np.nan)), 3, ("1 NaN",)),
+    "infinite": (lambda p: _save(p.with_suffix(".nii"), _with(np.inf)), 3, ("infinite",)),
+    "zero-spacing": (
+        lambda p: _save(p.with_suffix(".nii"), _body(), np.diag([-1.0, 0, 2, 1])),
+        3,
+        ("spacing",),
+    ),
+    "sheared": (lambda p: _save(p.with_suffix(".nii"), _body(), _sheared()), 3, ("right angles",)),
+    "time-series": (lambda p: _save(p.with_suffix(".nii"), np.stack([_body()] * 2, -1)), 3, ()),
+    "colour": (
+        lambda p: _save(p.with_suffix(".nii"), np.zeros((9, 9, 3), [("R", "u1"), ("G", "u1"), ("B", "u1")])),
+        3,
+        ("colour",),
+    ),
+    "bytes-not-hu": (
+        lambda p: _save(p.with_suffix(".nii"), np.where(_body() > 0, 200, 10).astype(np.uint8)),
+        3,
+        ("Hounsfield",),
+    ),
+    "missing-slices": (lambda p: _dicom(p, (0, 2, 4, 8, 10)), 3, ("1 missing at 6",)),
+    "two-series": (_two_series, 3, ("--series", "3 slices")),
+    "angle-outside": (_angles, 2, ("400",)),
+    "angles-not-numbers": (_words, 3, ("angles.txt",)),
+    "slices-outside": (lambda p: _save(p.with_suffix(".nii"), _body()), 3, ("2:9",)),
+    "matrix-that-does-not-divide": (lambda p: _save(p.with_suffix(".nii"), _body()), 3, ("matrix",)),
+}
+
+_OPTIONS = {
+    "angle-outside": ["--angles-file", "angles.txt"],
+    "angles-not-numbers": ["--angles-file", "angles.txt"],
+    "slices-outside": ["--views", "9", "--slices", "2:9"],
+    "matrix-that-does-not-divide": ["--views", "9", "--matrix", "20"],
+}
+
+
+@pytest.mark.parametrize("name", _CASES)
+def test_one_line_the_code_and_nothing_written(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make, code, words = _CASES[name]
+    path = make(tmp_path / "scan")
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    options = _OPTIONS.get(name, ["--views", "9"])
+    found = main(["reconstruct", "ct", str(path), *options, "--method", "fbp", "--out", "o"])
+    shown = capsys.readouterr()
+    assert (found, shown.out) == (code, ""), shown.err
+    assert shown.err.startswith("medidiff: error: ")
+    assert shown.err.count("\n") == 1
+    assert "expected" in shown.err
+    assert [word for word in words if word not in shown.err] == []
+    assert "CANARY" not in shown.err
+    assert str(tmp_path) not in shown.err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_unequal_pixels_are_reconstructed_on_their_own_grid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pixels of 1 x 1.5 mm are handled, not misread: what comes back has the input's affine."""
+    monkeypatch.chdir(tmp_path)
+    affine = np.diag([-1.0, -1.5, 2.0, 1.0])
+    _save(tmp_path / "scan.nii", _body(), affine)
+    words = ["reconstruct", "ct", "scan.nii", "--views", "24", "--method", "fbp", "--out", "o", "--quiet"]
+    assert main(words) == 0
+    assert np.allclose(nibabel.load(tmp_path / "o" / "fbp.nii.gz").affine, affine)
+    assert "fbp" in capsys.readouterr().out
+
+
+def test_a_full_disk_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The real thing in small: no file may grow past 4 kB, as on a disk that fills while writing."""
+    import resource
+
+    monkeypatch.chdir(tmp_path)
+    _save(tmp_path / "scan.nii", _body())
+    words = ["reconstruct", "ct", "scan.nii", "--views", "24", "--method", "fbp", "--out", "o", "--quiet"]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        code = main(words)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert code == 5
+    assert capsys.readouterr().err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["scan.nii"]
