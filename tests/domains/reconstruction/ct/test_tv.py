@@ -133,7 +133,7 @@ def test_the_start_does_not_matter() -> None:
 
 
 def test_slices_do_not_wrap() -> None:
-    """Of three dim and three bright slices only those at the step are drawn together; ends that wrapped would be."""
+    """Of three dim and three bright slices those at the step are drawn together, those at the ends not."""
     stack = torch.cat([measured(1)] * 3 + [2 * measured(1)] * 3)
     image = tv(stack, Projector(BEAM, GRID), lam=3e-3, spacing_mm=SPACING).image
     levels = image.mean((1, 2))

@@ -1,0 +1,50 @@
+"""The bench runs small, with and without astra; no time is asserted."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from medidiff.bench import projector as bench
+
+
+class OpTomo:
+    """Stands for astra's operator; it notes what it was given."""
+
+    def __init__(self, projector: object) -> None:
+        self.projector = projector
+
+    def FP(self, plane: np.ndarray) -> None:  # noqa: N802  astra's name
+        assert plane.shape == (32, 32)
+
+    def BP(self, plane: np.ndarray) -> None:  # noqa: N802  astra's name
+        assert plane.shape[0] == 3
+
+
+def test_rows_without_astra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "_astra", lambda: (None, "astra-toolbox is not installed"))
+    threads = torch.get_num_threads()
+    result = bench.run(size=32, slices=2, views=(3, 4))
+    metrics = {(row.case, row.metric): row for row in result.rows}
+    assert metrics["32x32x2, 3 views", "adjoint_error_float64"].ok
+    assert metrics["32x32x2, 4 views", "adjoint_error_float32"].ok
+    assert not [row for row in result.rows if "speedup" in row.metric]
+    assert len(result.skipped) == 4
+    assert "not installed" in result.skipped[0]
+    assert torch.get_num_threads() == threads
+
+
+def test_rows_with_astra(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = SimpleNamespace(
+        create_vol_geom=lambda *a: a,
+        create_proj_geom=lambda *a: a,
+        create_projector=lambda *a: a,
+        OpTomo=OpTomo,
+    )
+    monkeypatch.setattr(bench, "_astra", lambda: (fake, ""))
+    rows = {row.metric: row for row in bench.run(size=32, slices=2, views=(3,)).rows}
+    assert rows["forward_speedup_vs_astra"].gate == 8
+    assert rows["back_speedup_vs_astra"].gate == 10
