@@ -1,7 +1,7 @@
 """Speed and exactness of the parallel-beam projector, against astra-toolbox where it is installed.
 
 One thread each, float32, the same geometry, the best of several runs. Ours is timed in the packed layout,
-which a reconstruction enters once; `*_with_layout` are the operator's calls, which convert both ways every time.
+which a reconstruction enters once; `*_with_layout` are the operator's calls, which convert it both ways.
 astra's CPU projectors work slice by slice; the fastest of them for each direction is the rival.
 """
 
