@@ -32,7 +32,8 @@ class Terminal:
         self.after_interrupt = "nothing half-written stays."
         self._bars: Bars | None = None
         self._tasks: dict[str, TaskID] = {}
-        self._begun: dict[str, float] = {}
+        self._first: dict[str, tuple[float, Progress]] = {}
+        self._latest: dict[str, Progress] = {}
         self._last_line = time.monotonic()
 
     def __enter__(self) -> Terminal:
@@ -61,7 +62,12 @@ class Terminal:
         """Show one record."""
         if self.quiet:
             return
-        self._begun.setdefault(record.stage, time.monotonic())
+        before = self._latest.get(record.stage)
+        if before is None or record.done < before.done or record.total != before.total:
+            # A stage that begins, or begins again (a second slab, a start for another method).
+            self._first[record.stage] = time.monotonic(), record
+            self._forget_task(record.stage)
+        self._latest[record.stage] = record
         if sys.stderr.isatty():
             self._draw(record)
         elif time.monotonic() - self._last_line >= LINE_EVERY_SECONDS:
@@ -70,9 +76,10 @@ class Terminal:
 
     def _line(self, record: Progress) -> str:
         line = f"{record.stage} {record.done}/{record.total}"
-        spent = time.monotonic() - self._begun[record.stage]
-        if 0 < record.done < record.total:
-            line += f", about {spent * (record.total - record.done) / record.done:.0f} s left"
+        begun, first = self._first[record.stage]
+        spent, done = time.monotonic() - begun, record.done - first.done
+        if spent > 1 and done > 0 and record.done < record.total:
+            line += f", about {duration(spent * (record.total - record.done) / done)} left"
         return f"{line}, {record.note}" if record.note else line
 
     def _draw(self, record: Progress) -> None:
@@ -107,7 +114,17 @@ class Terminal:
         self._bars.start()
         return self._bars
 
+    def _forget_task(self, stage: str) -> None:
+        task = self._tasks.pop(stage, None)
+        if task is not None and self._bars is not None:
+            self._bars.remove_task(task)
+
     def _stop_bars(self) -> None:
         if self._bars is not None:
             self._bars.stop()
         self._bars, self._tasks = None, {}
+
+
+def duration(seconds: float) -> str:
+    """Seconds up to two minutes, else minutes."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

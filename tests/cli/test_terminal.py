@@ -34,6 +34,23 @@ def test_a_pipe_gets_one_plain_line_in_ten_seconds(
     ]
 
 
+def test_a_stage_that_begins_again_is_timed_anew(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """100 s for 10 steps, then the same stage again at 11 s a step: the rate is the second one's."""
+    time = {"value": 0.0}
+    monkeypatch.setattr(module.time, "monotonic", lambda: time["value"])
+    with Terminal() as shown:
+        shown.progress(Progress("tv", 0, 10))
+        time["value"] = 100.0
+        shown.progress(Progress("tv", 10, 10))
+        shown.progress(Progress("tv", 0, 60))
+        time["value"] = 122.0
+        shown.progress(Progress("tv", 2, 60))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["medidiff: tv 10/10", "medidiff: tv 2/60, about 11 min left"]
+
+
 def test_quiet_shows_neither_progress_nor_notes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

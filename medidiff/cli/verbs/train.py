@@ -86,7 +86,8 @@ def read_settings(path: Path) -> TrainSettings:
     except yaml.YAMLError:
         raise _bad(path, "something that is no YAML") from None
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt key leaves the right one absent: the unknown one says more.
+        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
         key = ".".join(str(part) for part in first["loc"]) or "the whole file"
         raise _bad(path, f"{key}: {first['msg'].lower()}") from None
 

@@ -1,0 +1,168 @@
+"""The verbs from end to end on small cases, through `main`: what they write, print and promise."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+from medidiff.cli.main import main
+
+_TINY = """
+name: tiny
+task: ct
+network: {kind: unet, channels: [4, 8], blocks: [1, 1]}
+data: {offset_hu: -400.0, scale_hu: 480.0, patch: 32}
+sigma_data: 1.0
+kernel: {sigma_min: 0.008, sigma_max: 5.0}
+objective: {kind: denoising, levels: {median: 0.15, log_sd: 1.1, uniform_share: 0.2}}
+optimiser: {rate: 1.0e-3, warm_up_steps: 1, ema: 0.9}
+batch: 2
+steps: 2
+"""
+
+
+def _scan(path: Path, bump: float = 0.0) -> Path:
+    """(x, y, z) = (32, 48, 5): an ellipse of water with a rod, 1.5 x 1.25 x 3 mm, away from the origin."""
+    x, y, z = np.mgrid[:32, :48, :5]
+    hu = np.where(((x - 15) / 12) ** 2 + ((y - 22) / 18) ** 2 < 1, 0, -1000) + np.where(
+        (x - 12) ** 2 + (y - 20) ** 2 < 9, 300 + 20 * z, 0
+    )
+    hu[5, 5, 2] += bump
+    affine = np.array([[0, -1.25, 0, 7], [-1.5, 0, 0, -3], [0, 0, 3.0, 11], [0, 0, 0, 1]])
+    image = nibabel.Nifti1Image(hu.astype(np.int16), affine)
+    image.header.set_xyzt_units("mm")
+    nibabel.save(image, path)
+    return path
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _reconstruct(out: str, *words: str) -> list[str]:
+    scan = ["--views", "16", "--photons", "1e5", "--slices", "1:4", "--method", "fbp,tv", "--quiet"]
+    return ["reconstruct", "ct", "scan.nii.gz", *scan, "--out", out, *words]
+
+
+def test_reconstruct_writes_the_run_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The images lie on the input's grid: its turned axes, and the block's place along z."""
+    _scan(here / "scan.nii.gz")
+    assert main(_reconstruct("o")) == 0
+    names = {path.name for path in (here / "o").iterdir()}
+    images = {"fbp.nii.gz", "tv.nii.gz", "reference.nii.gz"}
+    assert names == images | {"report.json", "provenance.json", "figure.png"}
+    source = nibabel.load(here / "scan.nii.gz")
+    for name in images:
+        image = nibabel.load(here / "o" / name)
+        assert image.shape == (32, 48, 3)
+        assert np.allclose(
+            image.affine, source.affine @ np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 1], [0, 0, 0, 1]])
+        )
+    reference = nibabel.load(here / "o" / "reference.nii.gz").get_fdata()
+    # Water units and back in float32: 1e-4 HU; the input's HU below air do not occur here.
+    assert np.abs(reference - source.get_fdata()[:, :, 1:4]).max() < 1e-2
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if line.startswith(("fbp", "tv"))] == ["fbp", "tv"]
+
+
+def test_json_summary_is_the_report(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _scan(here / "scan.nii.gz")
+    assert main(_reconstruct("o", "--json")) == 0
+    shown = json.loads(capsys.readouterr().out)
+    saved = json.loads((here / "o" / "report.json").read_text())
+    assert shown["out"] == "o"
+    assert shown["report"]["methods"] == saved["methods"]
+    assert saved["measurement"]["views"] == 16
+
+
+def test_rerun_keeps_its_promise_and_finds_a_changed_image(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _scan(here / "scan.nii.gz")
+    assert main(_reconstruct("o")) == 0
+    again = ["rerun", "o/provenance.json", "--input", "scan.nii.gz", "--quiet", "--json"]
+    capsys.readouterr()
+    assert main(again) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["identical"], shown["kept"], shown["changed"]) == (True, True, [])
+    path = here / "o" / "tv.nii.gz"
+    image = nibabel.load(path)
+    values = image.get_fdata(dtype=np.float32)
+    values[0, 0, 0] += 1e-3
+    nibabel.save(nibabel.Nifti1Image(values, image.affine, image.header), path)
+    assert main(again) == 6
+    assert json.loads(capsys.readouterr().out)["identical"] is False
+
+
+def test_rerun_refuses_another_input(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _scan(here / "scan.nii.gz")
+    assert main(_reconstruct("o")) == 0
+    _scan(here / "other.nii.gz", bump=1.0)
+    assert main(["rerun", "o/provenance.json", "--input", "other.nii.gz"]) == 3
+    assert "another digest" in capsys.readouterr().err
+
+
+def test_rerun_without_an_input_asks_for_it(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _scan(here / "scan.nii.gz")
+    assert main(_reconstruct("o")) == 0
+    assert main(["rerun", "o/provenance.json"]) == 2
+    assert "--input" in capsys.readouterr().err
+
+
+def test_bench_projector_writes_rows_and_a_table(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["bench", "projector", "--size", "32", "--slices", "2", "--views", "4", "--out", "o", "--quiet"]
+    assert main(words) == 0
+    bench = json.loads((here / "o" / "bench.json").read_text())
+    assert {"adjoint_error_float64", "adjoint_error_float32"} <= {row["metric"] for row in bench["rows"]}
+    assert (here / "o" / "table.md").read_text() == capsys.readouterr().out
+
+
+def test_train_pack_and_demo(
+    here: Path, ct_data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A prior of two steps goes the whole way; how good it is does not matter here."""
+    (here / "tiny.yaml").write_text(_TINY)
+    data = ["--data", str(ct_data), "--quiet"]
+    assert main(["train", "tiny.yaml", *data, "--out", "run"]) == 0
+    assert main(["models", "pack", "run", *data, "--out", "priors", "--hardware", "a test"]) == 0
+    monkeypatch.setenv("MEDIDIFF_PRIORS", str(here / "priors"))
+    capsys.readouterr()
+    assert main(["models", "show", "tiny", "--json"]) == 0
+    card = json.loads(capsys.readouterr().out)
+    assert (card["training"]["steps"], card["training"]["hardware"]) == (2, "a test")
+    assert str(here) not in json.dumps(card)
+    assert main(["models", "pack", "run", *data, "--out", "priors"]) == 5
+    capsys.readouterr()
+    (here / "medidiff-demo-ct").mkdir()
+    assert main(["demo", "--slices", "12:13", "--prior", "tiny", "--quiet"]) == 0
+    report = json.loads((here / "medidiff-demo-ct-2" / "report.json").read_text())
+    assert set(report["methods"]) == {"fbp", "tv", "diffusion"}
+    assert report["measurement"]["views"] == 24
+    assert nibabel.load(here / "medidiff-demo-ct-2" / "diffusion.nii.gz").shape == (256, 256, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("steps: 2", "stepps: 2"), "stepps"),
+        (("steps: 2", "steps: 0"), "steps"),
+        (("task: ct", "task: magic"), "magic"),
+        (("batch: 2", "batch: [2"), "YAML"),
+    ],
+)
+def test_a_wrong_configuration_is_refused_by_its_key(
+    change: tuple[str, str], words: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "tiny.yaml").write_text(_TINY.replace(*change))
+    (here / "data").mkdir()
+    assert main(["train", "tiny.yaml", "--data", "data", "--out", "run"]) == 3
+    shown = capsys.readouterr().err
+    assert words in shown
+    assert shown.count("\n") == 1
+    assert not (here / "run").exists()
