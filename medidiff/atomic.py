@@ -16,7 +16,15 @@ from pathlib import Path
 
 from medidiff.errors import OutputError
 
-_CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR}
+_CANNOT_WRITE = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EISDIR,
+}
 _ADVICE = {
     errno.ENOSPC: "Free some space or choose another place.",
     errno.EDQUOT: "Your quota is used up: free some space or choose another place.",

@@ -24,7 +24,9 @@ from typing import Any, Literal
 import torch
 
 from medidiff.core.denoisers.estimate import Denoiser
+from medidiff.core.denoisers.network import NetDenoiser
 from medidiff.core.denoisers.oracle import GaussianOracle
+from medidiff.core.denoisers.unet import UNet
 from medidiff.core.denoisers.wrappers import Mirrored, Sliced
 from medidiff.core.linear.operators import (
     Adjoint,
@@ -92,6 +94,14 @@ def _oracle() -> Example:
     return Example(GaussianOracle.from_covariance(EDM(), mean, covariance), EDM(), (1, 3, 5))
 
 
+def _network() -> Example:
+    net = UNet(channels=(8, 16), blocks=(1, 1))
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():  # the last layer starts at zero, where every network is the same Gaussian
+        net.last.weight.copy_(0.05 * torch.randn(net.last.weight.shape, generator=generator))
+    return Example(NetDenoiser(net.eval(), EDM(), 1.0), EDM(), (1, 31, 45))
+
+
 def _proximal(inner: Denoiser, operator: LinearOperator, y: torch.Tensor, sigma_y: float) -> ProximalData:
     """With the r_eff of a prior of unit variance, solved to the end."""
     return ProximalData(
@@ -156,7 +166,10 @@ CONTRACTS: dict[Kind, tuple[Entry, ...]] = {
         Entry("stack", Stack, lambda dtype: stack(_complex(dtype), 2 * _complex(dtype))),
         Entry("hstack", Stack, lambda dtype: hstack(_dense(dtype), -_dense(dtype))),
     ),
-    "denoiser": (Entry("gaussian-oracle", GaussianOracle, _oracle),),
+    "denoiser": (
+        Entry("gaussian-oracle", GaussianOracle, _oracle),
+        Entry("net", NetDenoiser, _network),
+    ),
     "wrapper": (
         Entry("sliced-axial", Sliced, lambda inner: Sliced(inner, axis=2, chunk=1000)),
         Entry("sliced-coronal", Sliced, lambda inner: Sliced(inner, axis=3, chunk=1)),

@@ -6,7 +6,7 @@ the noise input log(sigma)/4 to that range and pads by reflection, then crops ba
 
 from __future__ import annotations
 
-from monai.networks.nets import DiffusionModelUNet
+from monai.networks.nets.diffusion_model_unet import DiffusionModelUNet
 from torch import Tensor, nn
 
 from medidiff.core.denoisers.unet import pad_to_multiple

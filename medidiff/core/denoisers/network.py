@@ -33,8 +33,8 @@ def build_network(architecture: dict[str, Any]) -> nn.Module:
     Every network maps (x (B, C, H, W), noise (B,)) to F of the same size. Raises InputError when the kind is
     unknown or the options do not fit it.
     """
-    options = {k: tuple(v) if isinstance(v, list) else v for k, v in architecture.items() if k != "kind"}
-    kind = architecture.get("kind")
+    options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in architecture.items()}
+    kind = options.pop("kind", None)
     try:
         if kind == "unet":
             return UNet(**options)
@@ -74,7 +74,7 @@ class NetDenoiser:
         noise = -self.kernel.half_logsnr(t).float().to(x.device) / 4
         with torch.set_grad_enabled(self.grad), autocast(x.device, self.precision):
             scaled = (shifted / r).contiguous(memory_format=torch.channels_last)
-            raw = self.net(scaled, noise.expand(x.shape[0]))
+            raw = self.net(scaled, noise.reshape(-1).expand(x.shape[0]))
         x0 = self.mean + (a * sd**2 / r**2) * shifted + (s * sd / r) * raw.float()
         return Estimate(x0=x0, prior=x0)
 

@@ -1,6 +1,7 @@
 """A small U-Net for denoising on CPUs: no attention, no normalisation, any image size.
 
-    x -> space-to-depth(patch) -> conv -> [blocks, halve]* -> blocks -> [double, + skip, blocks]* -> conv -> depth-to-space
+    x -> space-to-depth(patch) -> conv -> (blocks -> halve)* -> blocks
+      -> (double -> + skip -> blocks)* -> conv -> depth-to-space
     block(x) = x + conv(silu(gain(noise) * conv(silu(x)) + shift(noise)))
 
 The noise level enters by a gain and a shift per channel (Perez et al. 2018, FiLM, arXiv 1709.07871).
@@ -11,6 +12,7 @@ a deep stack starts as the identity (Zhang, Dauphin, Ma 2019, Fixup, arXiv 1901.
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import cast
 
@@ -45,7 +47,7 @@ class UNet(nn.Module):
         self.first = nn.Conv2d(in_channels * patch**2, channels[0], 3, padding=1)
         self.encode = nn.ModuleList(_level(c, n) for c, n in zip(channels, blocks, strict=True))
         self.decode = nn.ModuleList(_level(c, n) for c, n in zip(channels[:-1], blocks[:-1], strict=True))
-        pairs = list(zip(channels[:-1], channels[1:], strict=True))
+        pairs = list(itertools.pairwise(channels))
         self.coarsen = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in pairs)
         self.refine = nn.ModuleList(nn.ConvTranspose2d(coarse, fine, 2, stride=2) for fine, coarse in pairs)
         self.last = nn.Conv2d(channels[0], out_channels * patch**2, 3, padding=1)

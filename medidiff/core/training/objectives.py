@@ -1,6 +1,6 @@
 """Denoising: the squared error of D at noise levels drawn in the logarithm.
 
-    loss = mean over images and pixels of w(sigma) |D(x0 + sigma n) - x0|^2,   w = (sigma^2 + sd^2)/(sigma sd)^2
+    loss = mean over images and pixels of w |D(x0 + sigma n) - x0|^2,   w = (sigma^2 + sd^2)/(sigma sd)^2
 
 which is the plain squared error of the network F behind its preconditioning (Karras et al. 2022, arXiv
 2206.00364, section 5). A share of the levels is log-uniform over the whole trained range, so that the ends,

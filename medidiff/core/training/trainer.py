@@ -1,10 +1,12 @@
 """The suite's one trainer: AdamW, warm-up, constant rate, linear decay; EMA; exact resume.
 
-It knows neither data nor loss: an `Objective` turns step k into a scalar loss. All randomness of step k comes
-from (seed, k), so a run that was killed and resumed takes the same path, bit for bit at the same thread count.
+It knows neither data nor loss: an `Objective` turns step k into a scalar loss. All randomness of step k
+comes from (seed, k), so a run that was killed and resumed takes the same path, bit for bit at the same thread
+count.
 A finished run may be lengthened: `steps` is the only setting that may differ from the checkpoint's.
 
-The moving average of the weights ramps up as min(ema, (1 + k)/(10 + k)) (Karras et al. 2022, arXiv 2206.00364).
+The moving average of the weights ramps up as min(ema, (1 + k)/(10 + k)) (Karras et al. 2022, arXiv
+2206.00364).
 """
 
 from __future__ import annotations
@@ -125,8 +127,8 @@ class _Trainer:
     ) -> None:
         self.settings, self.objective, self.run, self.device = settings, objective, run, device
         torch.manual_seed(settings.seed)
-        net = build_network(settings.network).to(device)
-        self.net: nn.Module = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  torch stub
+        net: Any = build_network(settings.network)
+        self.net: nn.Module = net.to(device, memory_format=torch.channels_last)
         self.names, self.weights = zip(*self.net.named_parameters(), strict=True)
         self.ema = [weight.detach().clone() for weight in self.weights]
         o = settings.optimiser

@@ -20,10 +20,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from medidiff.domains.reconstruction.ct import defaults
 from medidiff.domains.reconstruction.ct.attenuation import MU_WATER, hu_to_water, water_to_hu
 from medidiff.domains.reconstruction.ct.geometry import SMALLEST_SIDE, Grid, ParallelBeam
 from medidiff.domains.reconstruction.ct.measurement import (
-    MODEL_ERROR,
     CTMeasurement,
     check_photons,
     measurement_notes,
@@ -51,7 +51,7 @@ def simulate_ct(
     angles_deg: Sequence[float] | None = None,
     photons: float | None = None,
     electronic_counts: float = 0.0,
-    model_error: float = MODEL_ERROR,
+    model_error: float | None = None,
     matrix: int | None = None,
     seed: int = 0,
     progress: Report = silent,
@@ -60,7 +60,7 @@ def simulate_ct(
 
     `angles_deg` replaces `views` and `arc_deg`. `photons` per detector bin (None: no noise) and
     `electronic_counts` (rms) make the noise, one stream a slice from (seed, purpose, slice). `model_error` is
-    s_model of the weights; its default is that of 24 views at 1.4 mm. `matrix` is the longer side of the
+    s_model of the weights, by default what pixels of this size have. `matrix` is the longer side of the
     reconstruction: by default the input's up to 256 pixels, the 2 x 2 block mean of a larger one.
     Both results are in the canonical orientation (`to_canonical`), whatever the volume's.
     Raises InputError for arguments and volumes that cannot be used, MissingError for want of memory.
@@ -85,7 +85,12 @@ def simulate_ct(
         geometry,
         grid,
         reference.affine,
-        statistical_weights(sinogram, photons, electronic_counts=electronic_counts, model_error=model_error),
+        statistical_weights(
+            sinogram,
+            photons,
+            electronic_counts=electronic_counts,
+            model_error=defaults.model_error(dx) if model_error is None else model_error,
+        ),
         photons,
         volume.origin,
     )

@@ -2,11 +2,11 @@
 
 The folder holds `manifest.csv` (columns file, person, split, weights_may_ship, dx_mm ...) and the NIfTI files
 that it names. Only rows of one split whose licence lets weights ship are read. A person is drawn with weight
-(number of slices)^person_exponent, then a slice of that person, so that a few long series do not fill the prior;
-a slice of 512 pixels serves at its native size and as its 2x2 mean.
+(number of slices)^person_exponent, then a slice of that person, so that a few long series do not fill the
+prior; a slice of 512 pixels serves at its native size and as its 2x2 mean.
 
-Augmentation keeps anatomy: left-right flips, a zoom with antialiasing, some quarter turns (a denoiser of patches
-does not know which way is up, and streaks come from all sides). Nothing is clipped.
+Augmentation keeps anatomy: left-right flips, a zoom with antialiasing, some quarter turns (a denoiser of
+patches does not know which way is up, and streaks come from all sides). Nothing is clipped.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import csv
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,9 +26,24 @@ from torch.nn import functional
 from medidiff.errors import InputError
 from medidiff.io import read_volume
 
+COLLECTION_DOI = {
+    "TCGA-LUAD": "10.7937/k9/tcia.2016.jgnihep5",
+    "TCGA-LUSC": "10.7937/k9/tcia.2016.tygkkfmq",
+    "TCGA-LIHC": "10.7937/k9/tcia.2016.immqw8uq",
+    "COVID-19-NY-SBU": "10.7937/tcia.bbag-2923",
+    "LIDC-IDRI": "10.7937/k9/tcia.2015.lo9ql9sx",
+    "ACRIN-FLT-Breast": "10.7937/k9/tcia.2017.ol20zmxg",
+    "Lung-PET-CT-Dx": "10.7937/tcia.2020.nnc2-0461",
+    "C4KC-KiTS": "10.7937/tcia.2019.ix49e8nx",
+    "Lung-Fused-CT-Pathology": "10.7937/k9/tcia.2018.smt36lpn",
+    "CMB-CRC": "10.7937/djg7-gz87",
+    "LungCT-Diagnosis": "10.7937/k9/tcia.2015.a6v7jiwx",
+    "CT COLONOGRAPHY": "10.7937/k9/tcia.2015.nwtesay1",
+}
+
 
 class PatchSettings(BaseModel):
-    """How patches are drawn; `zoom` is the largest factor either way and `spacing_mm` the pixels that serve."""
+    """How patches are drawn; `zoom` is the largest factor either way."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     patch: int = Field(96, ge=32)
@@ -35,7 +51,9 @@ class PatchSettings(BaseModel):
     zoom: float = Field(1.25, ge=1)
     zoom_share: float = Field(0.3, ge=0, le=1)
     turn_share: float = Field(0.25, ge=0, le=1)
-    air_hu: float = Field(-900.0, description="a patch with less than a tenth above this is mostly drawn again")
+    air_hu: float = Field(
+        -900.0, description="a patch with less than a tenth above this is mostly drawn again"
+    )
 
 
 @dataclass(frozen=True)
@@ -48,42 +66,68 @@ class Person:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The people of a split, without names; `digest` identifies the files, `sources` counts by collection."""
+    """The people of a split, without names; `digest` identifies the files, `sources` the collections."""
 
     people: tuple[Person, ...]
     digest: str
-    sources: dict[str, dict[str, int]]
-    files: tuple[Path, ...]
+    sources: list[dict[str, Any]]
 
 
-def read_split(folder: Path, split: str) -> Dataset:
-    """Read all files of `split` in `folder` that the manifest allows for weights that ship.
+def read_split(folder: Path, split: str, *, must_ship: bool = True) -> Dataset:
+    """Read the files of `split` in `folder`; those alone that the manifest allows for weights that ship.
 
     Raises InputError when the manifest is absent or lists nothing usable.
     """
-    rows = [row for row in _manifest(folder) if row["split"] == split and row["weights_may_ship"] == "yes"]
+    rows = [
+        row
+        for row in _manifest(folder)
+        if row["split"] == split and (not must_ship or row["weights_may_ship"] == "yes")
+    ]
     if not rows:
         raise InputError(
-            f"data {folder.name}", expected=f"files of split {split} whose weights may ship", got="none", fix="See the manifest."
+            f"data {folder.name}",
+            expected=f"files of split {split} whose weights may ship",
+            got="none",
+            fix="See the manifest.",
         )
     people: dict[str, list[tuple[Tensor, float]]] = {}
-    counted: dict[str, dict[str, set[str] | int]] = {}
-    files = []
     for row in rows:
-        file = folder / row["file"]
-        if file.parent.resolve().parent != folder.resolve():
-            raise InputError("manifest", expected="files below the folder", got="another place", fix="Mend the manifest.")
-        volume = read_volume(file)
-        files.append(file)
+        volume = read_volume(_inside(folder, row["file"]))
         slices = [(torch.from_numpy(np.ascontiguousarray(s)), volume.spacing_mm[2]) for s in volume.array]
         people.setdefault(row["person"], []).extend(slices)
-        entry = counted.setdefault(row["collection"], {"people": set(), "slices": 0})
-        entry["people"].add(row["person"])  # type: ignore[union-attr]  a set by construction
-        entry["slices"] += len(slices)  # type: ignore[operator]  a number by construction
     digest = hashlib.sha256("".join(sorted(row["sha256"] for row in rows)).encode()).hexdigest()
-    sources = {k: {"people": len(v["people"]), "slices": int(v["slices"])} for k, v in counted.items()}  # type: ignore[arg-type]  as above
     grouped = tuple(Person(*map(tuple, zip(*slices, strict=True))) for slices in people.values())
-    return Dataset(grouped, digest, sources, tuple(files))
+    return Dataset(grouped, digest, _sources(rows))
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """A file that the manifest names; refused when it leads out of the folder."""
+    file = (folder / name).resolve()
+    if not file.is_relative_to(folder.resolve()):
+        raise InputError(
+            "manifest.csv",
+            expected="files below its folder",
+            got="a path out of it",
+            fix="Mend the manifest.",
+        )
+    return file
+
+
+def _sources(rows: list[dict[str, str]]) -> list[dict[str, Any]]:
+    """Collections with their DOI, licence, people and slices, in the order of the manifest."""
+    out = []
+    for collection in dict.fromkeys(row["collection"] for row in rows):
+        own = [row for row in rows if row["collection"] == collection]
+        out.append(
+            {
+                "collection": collection,
+                "doi": COLLECTION_DOI.get(collection),
+                "licence": own[0]["licence"],
+                "people": len({row["person"] for row in own}),
+                "slices": sum(int(row["slices"]) for row in own),
+            }
+        )
+    return out
 
 
 @dataclass(frozen=True)
@@ -116,7 +160,11 @@ class Patches:
                 break
         if size != s.patch:
             piece = functional.interpolate(
-                piece[None, None], size=(s.patch, s.patch), mode="bicubic", antialias=True, align_corners=False
+                piece[None, None],
+                size=(s.patch, s.patch),
+                mode="bicubic",
+                antialias=True,
+                align_corners=False,
             )[0, 0]
         if rng.random() < 0.5:
             piece = piece.flip(1)
@@ -139,16 +187,22 @@ def halve(image: Tensor) -> Tensor:
 
 
 def _manifest(folder: Path) -> list[dict[str, str]]:
-    needed = {"file", "person", "split", "collection", "weights_may_ship", "sha256"}
+    needed = {"file", "person", "split", "collection", "licence", "slices", "weights_may_ship", "sha256"}
     try:
         with (folder / "manifest.csv").open(newline="", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))
     except OSError as error:
         raise InputError(
-            f"data {folder.name}", expected="manifest.csv", got=str(error.strerror), fix="Give the folder that holds it."
+            f"data {folder.name}",
+            expected="manifest.csv",
+            got=str(error.strerror),
+            fix="Give the folder that holds it.",
         ) from error
     if not rows or not needed <= set(rows[0]):
         raise InputError(
-            "manifest.csv", expected=f"columns {', '.join(sorted(needed))}", got="others", fix="See the documentation."
+            "manifest.csv",
+            expected=f"columns {', '.join(sorted(needed))}",
+            got="others",
+            fix="See the documentation.",
         )
     return rows

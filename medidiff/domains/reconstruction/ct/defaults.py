@@ -1,0 +1,88 @@
+"""The numbers that a reconstruction uses when nobody names others, by views, arc and dose.
+
+`defaults.json` is made by `benchmarks/make_ct_defaults.py` from validation people alone. It holds a base by
+number of views, and factors by arc and by photons, each interpolated in the logarithm between its knots:
+
+    value(views, arc, photons) = base(views) * arc_factor(arc) * dose_factor(photons per bin)
+
+Outside the knots the nearest end is used and a warning says so. The model error is a share of the pixel size.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+from medidiff.domains.reconstruction.ct.fast import FastSettings
+
+_SCALED = ("tv_weight", "first_hu", "last_hu", "prox_factor")
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """tv_weight (mm, for absolute weights normalised as `tv` says), and the settings of fast mode."""
+
+    tv_weight: float
+    start_iterations: int
+    fast: FastSettings
+    notes: tuple[str, ...]
+
+
+def defaults_for(views: int, arc_deg: float, photons: float | None, role: str = "tuned") -> Defaults:
+    """The defaults of a case for a prior of that role ("white" or "tuned")."""
+    table = _table()
+    notes: list[str] = []
+    values = {}
+    for name in _SCALED:
+        part = table["tv"] if name == "tv_weight" else table[role]
+        value = _interpolate(part["by_views"], name, views, "views", notes)
+        value *= _interpolate(part["by_arc_deg"], name, arc_deg, "degrees of arc", notes)
+        if photons is not None:
+            value *= _interpolate(part["by_photons"], name, photons, "photons per bin", notes)
+        values[name] = value
+    fast = table[role]
+    return Defaults(
+        tv_weight=values["tv_weight"],
+        start_iterations=int(table["tv"]["start_iterations"]),
+        fast=FastSettings(
+            first_hu=values["first_hu"],
+            last_hu=values["last_hu"],
+            prox_factor=values["prox_factor"],
+            evaluations=int(fast["evaluations"]),
+            repeats=int(fast["repeats"]),
+            cg_iterations=int(fast["cg_iterations"]),
+            mirror=bool(fast["mirror"]),
+        ),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def model_error(pixel_mm: float) -> float:
+    """s_model of a projector with pixels of this size: rms of A x - y, dimensionless."""
+    return float(_table()["model_error_per_mm"]) * pixel_mm
+
+
+@functools.cache
+def _table() -> dict[str, Any]:
+    return dict(json.loads(files(__package__).joinpath("defaults.json").read_text(encoding="utf-8")))
+
+
+def _interpolate(
+    knots: Sequence[Mapping[str, float]], name: str, at: float, what: str, notes: list[str]
+) -> float:
+    points = sorted((knot["at"], knot[name]) for knot in knots)
+    low, high = points[0][0], points[-1][0]
+    if not low <= at <= high:
+        notes.append(f"{at:g} {what} lie outside the tuned range of {low:g} to {high:g}: its end is used")
+    at = min(max(at, low), high)
+    for (x0, y0), (x1, y1) in itertools.pairwise(points):
+        if at <= x1:
+            share = math.log(at / x0) / math.log(x1 / x0)
+            return float(y0 * (y1 / y0) ** share)
+    return points[-1][1]

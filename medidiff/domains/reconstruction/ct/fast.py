@@ -1,0 +1,187 @@
+"""Fast mode: a plug-and-play estimate of the posterior mean in a few network evaluations.
+
+    start x = an image that another method made; then at levels s_0 > s_1 > ... > s_(N-1)
+    x0 = D(x, s_k)                                                     the prior, slice by slice
+    z  = argmin_z 1/2 |W^(1/2) (A z - y)|^2 + |z - x0|^2 / (2 r_k^2)   conjugate gradients, the volume
+    x  = z + kappa s_(k+1) (sqrt(1 - eta^2) (x - x0)/s_k + eta n)      kappa = 0: no noise at all
+    the result is the last z
+
+With kappa = 1 this is DDS (Chung et al. 2024, arXiv 2303.05754) in the noise levels of EDM; with kappa = 0
+half-quadratic splitting with a learned denoiser (Zhang et al. 2021, DPIR, arXiv 2008.13751), which returns
+something like the posterior mean, never a sample: no spread is reported. r_k is the denoiser's error at that
+level (from the prior's card) times a factor, because what the loop feeds it is not white noise.
+
+The core sees x = (HU - offset)/scale; attenuation in water units is w = 1 + HU/1000, so that
+
+    A' w = (scale/1000) A' x + (1 + offset/1000) A' 1
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from medidiff.core.denoisers.estimate import Context, Denoiser
+from medidiff.core.denoisers.wrappers import Mirrored, Sliced
+from medidiff.core.linear.operators import LinearOperator, ZDifference
+from medidiff.core.posterior.proximal import ProximalData, ZTotalVariation
+from medidiff.core.process.grids import karras_grid
+from medidiff.core.process.kernels import Kernel
+from medidiff.core.process.loop import sample
+from medidiff.core.process.noise import Gaussian, NoiseLaw, NoiseStreams, ZCorrelated
+from medidiff.core.process.samplers import Renoise
+from medidiff.domains.reconstruction.ct.measurement import CTMeasurement
+from medidiff.domains.reconstruction.ct.projector import Projector
+from medidiff.progress import Report, silent
+
+COUPLINGS = ("none", "tv", "noise", "both")
+
+
+@dataclass(frozen=True)
+class FastSettings:
+    """The loop's numbers, all in HU where they are levels; the defaults file holds one set a case.
+
+    `repeats` more evaluations are made at the last level. `prox_factor` multiplies the card's error.
+    `noise_length_mm` and `z_weight` (of |D_z HU|, per HU/mm) act with coupling noise, tv or both.
+    """
+
+    first_hu: float = 200.0
+    last_hu: float = 15.0
+    evaluations: int = 8
+    repeats: int = 0
+    prox_factor: float = 3.0
+    cg_iterations: int = 6
+    kappa: float = 0.0
+    eta: float = 0.85
+    mirror: bool = True
+    coupling: str = "none"
+    noise_length_mm: float = 7.0
+    z_weight: float = 0.0
+
+    @property
+    def passes(self) -> int:
+        """Network evaluations of the whole volume."""
+        return (self.evaluations + self.repeats) * (2 if self.mirror else 1)
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """u = (HU - offset)/scale, as the prior's card fixes it."""
+
+    offset: float
+    scale: float
+
+    def to_scaled(self, water: Tensor) -> Tensor:
+        """From water units w = 1 + HU/1000."""
+        return (1000 * (water - 1) - self.offset) / self.scale
+
+    def to_water(self, scaled: Tensor) -> Tensor:
+        """To water units."""
+        return 1 + (self.offset + self.scale * scaled) / 1000
+
+    @property
+    def air(self) -> float:
+        """Where attenuation is 0."""
+        return (-1000 - self.offset) / self.scale
+
+
+@dataclass(frozen=True)
+class ScaledProblem:
+    """min 1/2 |W^(1/2) (A x - y)|^2 on the prior's scale; W absolute, y and W (1, 1, z, views, bins)."""
+
+    operator: LinearOperator
+    y: Tensor
+    weights: Tensor
+
+
+def scaled_problem(measurement: CTMeasurement, scaling: Scaling, device: torch.device) -> ScaledProblem:
+    """The data term of a measurement (which must have weights) in the prior's units."""
+    projector = Projector(measurement.geometry, measurement.grid, device=device)
+    base = torch.full((1, 1, 1, *measurement.grid.shape), 1 + scaling.offset / 1000, device=device)
+    assert measurement.weights is not None  # `reconstruct` gives them to a measurement without
+    return ScaledProblem(
+        operator=(scaling.scale / 1000) * projector,
+        y=torch.from_numpy(measurement.sinogram).to(device)[None, None] - projector(base),
+        weights=torch.from_numpy(measurement.weights).to(device)[None, None],
+    )
+
+
+def error_law(table: Sequence[tuple[float, float]]) -> Callable[[float], float]:
+    """r(sigma) of a table of (sigma, rms) pairs: log-log interpolation, constant slope beyond the ends."""
+    points = sorted((math.log(s), math.log(r)) for s, r in table)
+
+    def law(sigma: float) -> float:
+        x = math.log(sigma)
+        upper = next((k for k, (p, _) in enumerate(points) if p >= x), len(points) - 1)
+        (x0, y0), (x1, y1) = points[max(upper, 1) - 1], points[max(upper, 1)]
+        return math.exp(y0 + (y1 - y0) * (x - x0) / (x1 - x0))
+
+    return law
+
+
+def reconstruct_fast(
+    problem: ScaledProblem,
+    net: Denoiser,
+    kernel: Kernel,
+    scaling: Scaling,
+    error: Callable[[float], float],
+    start: Tensor,
+    positions_mm: Sequence[float],
+    settings: FastSettings,
+    *,
+    seed: int = 0,
+    first_slice: int = 0,
+    chunk: int = 4,
+    progress: Report = silent,
+) -> Tensor:
+    """The image in water units (z, y, x) from `start`, an image in water units of the same shape.
+
+    `net` denoises slices (B, 1, y, x) of the scaled image; `error` is its rms error at sigma, scaled;
+    `positions_mm` (z,) are the slices' centres, for the couplings.
+    """
+    sliced: Denoiser = Sliced(net, axis=2, chunk=chunk)
+    denoiser = ProximalData(
+        Mirrored(sliced) if settings.mirror else sliced,
+        problem.operator,
+        problem.y,
+        problem.weights,
+        error=lambda t: settings.prox_factor * error(float(kernel.sigma(t))),
+        max_iterations=settings.cg_iterations,
+        lower=scaling.air,
+        coupling=_total_variation(settings, scaling, positions_mm),
+    )
+    law: NoiseLaw = Gaussian()
+    if settings.coupling in {"noise", "both"} and len(positions_mm) > 1:
+        law = ZCorrelated(tuple(positions_mm), settings.noise_length_mm)
+    context = Context(streams=NoiseStreams(seed, first_slice=first_slice), noise=law)
+    state = scaling.to_scaled(start)[None, None]
+    grid = level_grid(kernel, settings, scaling)
+    if settings.kappa > 0:
+        state = state + settings.kappa * kernel.sigma(grid[0]).float() * context.draw(state, "start")
+    sampler = Renoise(settings.kappa, settings.eta)
+    image = sample(denoiser, kernel, sampler, grid, start=state, context=context, progress=progress)
+    return scaling.to_water(image[0, 0])
+
+
+def level_grid(kernel: Kernel, settings: FastSettings, scaling: Scaling) -> Tensor:
+    """The times of the levels: Karras' spacing, then repeats that fall by a hundredth (a grid decreases)."""
+    low = settings.last_hu / scaling.scale
+    grid = karras_grid(
+        kernel, settings.evaluations, sigma_max=settings.first_hu / scaling.scale, sigma_min=low
+    )
+    more = [kernel.at_sigma(low * 0.99**k) for k in range(1, settings.repeats + 1)]
+    return torch.cat([grid, torch.stack(more)]) if more else grid
+
+
+def _total_variation(
+    settings: FastSettings, scaling: Scaling, positions_mm: Sequence[float]
+) -> ZTotalVariation | None:
+    if settings.coupling not in {"tv", "both"} or settings.z_weight == 0 or len(positions_mm) < 2:
+        return None
+    gaps = [abs(b - a) for a, b in itertools.pairwise(positions_mm)]
+    return ZTotalVariation(ZDifference(len(positions_mm), gaps), settings.z_weight * scaling.scale)

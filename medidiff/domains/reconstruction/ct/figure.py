@@ -1,0 +1,104 @@
+"""The picture of a CT reconstruction: three planes, error maps, and two details that few views lose first.
+
+The planes cross in a lung vessel; the details are that vessel and an edge of bone, both chosen from the
+reference by contrast, never from a method's result. A result without a reference shows its images alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from medidiff.io.orientation import to_canonical
+from medidiff.io.volume import Volume
+from medidiff.metrics import body_mask
+from medidiff.runs.figures import Planes, Zoom, planes_figure
+from medidiff.runs.result import Result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LABELS = {"fbp": "FBP", "tv": "total variation", "diffusion": "diffusion"}
+_LUNG_HU, _BONE_HU = (-950.0, -600.0), 250.0
+_DETAIL_MM, _MARGIN_MM = 50.0, 12.0
+
+
+def draw(result: Result) -> Figure:
+    """The figure of a CT result, fresh or loaded."""
+    images = {name: _canonical(result[name]) for name in result.report["methods"]}
+    reference = _canonical(result["reference"]) if "reference" in result else None
+    shown = reference if reference is not None else next(iter(images.values()))
+    spacing = shown.spacing_mm
+    zooms, at = _details(shown.array, spacing)
+    planes = Planes(
+        methods={LABELS[name]: image.array for name, image in images.items()},
+        spacing_mm=spacing,
+        reference=None if reference is None else reference.array,
+        metrics={LABELS[name]: row["metrics"] for name, row in result.report["methods"].items()},
+        at=at,
+        crop=_crop(shown.array, spacing),
+        zooms=zooms,
+    )
+    return planes_figure(planes, title=_title(result.report), note=_note(result.report))
+
+
+def _canonical(volume: Volume) -> Volume:
+    return to_canonical(volume)[0]
+
+
+def _title(report: dict[str, Any]) -> str:
+    scan = report["measurement"]
+    dose = "without noise" if scan["photons"] is None else f"{scan['photons']:g} photons per bin"
+    return f"CT from {scan['views']} views over {scan['arc_deg']:g} degrees, {dose}"
+
+
+def _note(report: dict[str, Any]) -> str:
+    if not report.get("protocol"):
+        return "Measured data: there is no reference to compare with."
+    return "Numbers under a picture are means over the volume's slices in that plane, inside the body."
+
+
+def _crop(image: NDArray[np.floating], spacing: tuple[float, float, float]) -> Any:
+    """The body's box with a margin, ((y0, y1), (x0, x1))."""
+    body = body_mask(image)
+    rows, columns = (np.asarray(body.any(axis=axes)) for axes in ((0, 2), (0, 1)))
+    if not rows.any():
+        return None
+    box = []
+    for used, step in ((rows, spacing[1]), (columns, spacing[2])):
+        where, margin = np.flatnonzero(used), round(_MARGIN_MM / step)
+        box.append((max(int(where[0]) - margin, 0), min(int(where[-1]) + margin + 1, len(used))))
+    return tuple(box)
+
+
+def _details(
+    image: NDArray[np.floating], spacing: tuple[float, float, float]
+) -> tuple[tuple[Zoom, ...], tuple[int, int, int]]:
+    """Zooms on a lung vessel and on a bone edge of one slice, and the voxel that the planes cross in."""
+    z = len(image) // 2
+    slice_ = image[z]
+    body = body_mask(image[z : z + 1])[0]
+    inside = ndimage.binary_erosion(ndimage.binary_fill_holes(body), iterations=round(20 / spacing[1]))
+    window = max(3, round(_DETAIL_MM / 2 / spacing[1]))
+    lung = inside & (slice_ > _LUNG_HU[0]) & (slice_ < _LUNG_HU[1])
+    share = ndimage.uniform_filter(lung.astype(np.float32), window)
+    # A field that is mostly lung, and in it the most structure: vessels.
+    vessel = _busiest(slice_, window, inside & (share > 0.6))
+    bone = _busiest(slice_, window, body & (ndimage.uniform_filter((slice_ > _BONE_HU) * 1.0, window) > 0.04))
+    places = [place for place in (vessel, bone) if place is not None]
+    zooms = tuple(Zoom(y=y, x=x, side_mm=_DETAIL_MM) for y, x in places)
+    middle = (slice_.shape[0] // 2, slice_.shape[1] // 2)
+    return zooms, (z, *(places[0] if places else middle))
+
+
+def _busiest(image: NDArray[np.floating], window: int, where: NDArray[np.bool_]) -> tuple[int, int] | None:
+    """The pixel of `where` whose neighbourhood varies most; None when there is none."""
+    if not where.any():
+        return None
+    mean = ndimage.uniform_filter(image, window)
+    variance = ndimage.uniform_filter(np.square(image), window) - mean**2
+    row, column = np.unravel_index(np.argmax(np.where(where, variance, -np.inf)), image.shape)
+    return int(row), int(column)

@@ -1,0 +1,105 @@
+"""Where priors are: in the package, in the folder $MEDIDIFF_PRIORS, and in the user's data folder.
+
+A prior is two files, NAME.safetensors and NAME.json (its card). A name found in an earlier place hides the
+same name in a later one.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from medidiff.errors import InputError, MissingError
+from medidiff.specs.card import PriorCard, read_card
+
+Place = Literal["shipped", "$MEDIDIFF_PRIORS", "user"]
+
+
+@dataclass(frozen=True)
+class PriorFile:
+    """A prior on disk, its card read but its weights not."""
+
+    name: str
+    card: PriorCard
+    weights: Path
+    place: Place
+
+
+def available() -> list[PriorFile]:
+    """All priors that can be found, shipped ones first, each place in the order of names.
+
+    Raises InputError for a damaged card.
+    """
+    found: dict[str, PriorFile] = {}
+    for place, folder in _places():
+        for path in sorted(folder.glob("*.safetensors")):
+            card = path.with_suffix(".json")
+            if path.stem not in found and card.is_file():
+                found[path.stem] = PriorFile(path.stem, read_card(card), path, place)
+    return list(found.values())
+
+
+def find(name: str) -> PriorFile:
+    """The prior of that name; MissingError with the names that exist when there is none."""
+    priors = available()
+    for prior in priors:
+        if prior.name == name:
+            return prior
+    raise MissingError(
+        "prior",
+        expected=", ".join(prior.name for prior in priors) or "a prior",
+        got=repr(name),
+        fix="See medidiff models list, or put its two files into $MEDIDIFF_PRIORS.",
+    )
+
+
+def choose(
+    name: str | None,
+    *,
+    modality: str,
+    spacing_mm: tuple[float, float, float],
+    value_range: tuple[float, float],
+) -> PriorFile:
+    """The prior called `name`, or the best that accepts the image: tuned before white, then the newest.
+
+    Raises InputError when the named one, or every one, refuses the image, MissingError when none exists.
+    """
+    candidates = [find(name)] if name is not None else _ranked(modality)
+    if not candidates:
+        raise MissingError(
+            "prior",
+            expected=f"a prior for {modality}",
+            got="none",
+            fix="Reinstall medidiff, or name one with --prior.",
+        )
+    for candidate in candidates[:-1]:
+        if _accepts(candidate.card, modality, spacing_mm, value_range):
+            return candidate
+    candidates[-1].card.accepts_volume(modality=modality, spacing_mm=spacing_mm, value_range=value_range)
+    return candidates[-1]
+
+
+def _accepts(
+    card: PriorCard, modality: str, spacing_mm: tuple[float, float, float], value_range: tuple[float, float]
+) -> bool:
+    try:
+        card.accepts_volume(modality=modality, spacing_mm=spacing_mm, value_range=value_range)
+    except InputError:
+        return False
+    return True
+
+
+def _ranked(modality: str) -> list[PriorFile]:
+    priors = [prior for prior in available() if prior.card.accepts.modality == modality]
+    newest_first = sorted(priors, key=lambda prior: prior.card.version, reverse=True)
+    return sorted(newest_first, key=lambda prior: prior.card.role != "tuned")
+
+
+def _places() -> list[tuple[Place, Path]]:
+    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    places: list[tuple[Place, Path]] = [("shipped", Path(__file__).resolve().parent.parent / "assets")]
+    if folder := os.environ.get("MEDIDIFF_PRIORS"):
+        places.append(("$MEDIDIFF_PRIORS", Path(folder)))
+    return [*places, ("user", data / "medidiff" / "priors")]

@@ -1,0 +1,97 @@
+"""A prior from its two files: digest checked, network built from the card, and one patch denoised.
+
+The patch is the guard against the commonest failure of learned reconstruction, a scale that is off by an
+unnoticed factor: the error of denoising it must be the card's within a tenth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from medidiff.core.denoisers.network import NetDenoiser, build_network
+from medidiff.core.device import precision
+from medidiff.core.process.kernels import EDM
+from medidiff.core.training.checkpoints import digest
+from medidiff.errors import InputError
+from medidiff.priors.files import PriorFile
+from medidiff.specs.card import PriorCard
+
+_TOLERANCE = 0.1
+
+
+@dataclass(frozen=True)
+class Prior:
+    """A prior ready to denoise: `denoiser` takes slices (B, 1, y, x) of the scaled image on `device`."""
+
+    name: str
+    card: PriorCard
+    denoiser: NetDenoiser
+    device: torch.device
+    digest: str
+
+
+def load(prior: PriorFile, *, device: torch.device | None = None, float32: bool = False) -> Prior:
+    """Read, check and build. The network runs in bf16 where that is fast, in float32 on request.
+
+    Raises InputError when the weights are not those of the card or fail its check.
+    """
+    device = device or torch.device("cpu")
+    weights = read_weights(prior.weights, prior.card)
+    patch = weights.pop(prior.card.check.patch, None)
+    denoiser = build_denoiser(prior.card, weights, device, float32=float32)
+    if patch is None:
+        raise _refuse(prior.name, f"a tensor {prior.card.check.patch}", "none")
+    expected, got = prior.card.check.expected_rms, check_patch(denoiser, prior.card, patch.float().to(device))
+    if abs(got / expected - 1) > _TOLERANCE:
+        raise _refuse(prior.name, f"an error of {expected:.4f} on its check patch", f"{got:.4f}")
+    return Prior(
+        prior.name,
+        prior.card,
+        denoiser,
+        device,
+        f"sha256:{prior.card.weights_sha256.removeprefix('sha256:')}",
+    )
+
+
+def read_weights(path: Path, card: PriorCard) -> dict[str, Tensor]:
+    """The tensors of a weights file whose digest is the card's; InputError otherwise."""
+    try:
+        found = digest(path)
+        if found != card.weights_sha256.removeprefix("sha256:"):
+            raise _refuse(card.name, "weights with the card's digest", f"sha256 {found[:12]}...")
+        return dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise _refuse(card.name, "a readable safetensors file", type(error).__name__) from error
+
+
+def build_denoiser(
+    card: PriorCard, weights: dict[str, Tensor], device: torch.device, *, float32: bool
+) -> NetDenoiser:
+    """The card's network with these weights (stored in half precision), as a denoiser."""
+    net: Any = build_network(card.architecture.model_dump())
+    try:
+        net.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+    except RuntimeError as error:
+        raise _refuse(card.name, "weights of the card's architecture", "others") from error
+    net = net.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    kernel = EDM(sigma_min=card.kernel.sigma_min, sigma_max=card.kernel.sigma_max)
+    return NetDenoiser(net, kernel, card.sigma_data, card.mean, precision(device, float32=float32))
+
+
+def check_patch(denoiser: NetDenoiser, card: PriorCard, patch: Tensor) -> float:
+    """The rms error of denoising `patch` (y, x), scaled, with the card's noise."""
+    noise = torch.randn(patch.shape, generator=torch.Generator().manual_seed(card.check.seed))
+    noisy = (patch + card.check.sigma * noise.to(patch.device))[None, None]
+    estimate = denoiser.denoise(noisy, denoiser.kernel.at_sigma(card.check.sigma)).x0
+    return float((estimate[0, 0] - patch).square().mean().sqrt())
+
+
+def _refuse(name: str, expected: str, got: str) -> InputError:
+    return InputError(f"prior {name}", expected=expected, got=got, fix="Install it again, or pack it again.")

@@ -1,0 +1,91 @@
+"""A prior from a checkpoint: the averaged weights in half precision, and a card that says what they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from medidiff import __version__
+from medidiff.atomic import writing_file
+from medidiff.core.training.checkpoints import Checkpoint, digest
+from medidiff.errors import InputError, OutputError
+from medidiff.priors.files import PriorFile
+from medidiff.priors.loading import build_denoiser, check_patch
+from medidiff.specs.card import PriorCard, read_card
+
+CHECK_PATCH = "check.patch"
+
+
+def pack(
+    checkpoint: Checkpoint,
+    facts: dict[str, Any],
+    patch: Tensor,
+    out: Path,
+    *,
+    hardware: str,
+    overwrite: bool = False,
+) -> PriorFile:
+    """Write OUT/NAME.safetensors and NAME.json; the prior as `load` will find it.
+
+    `facts` are what the training task measured (scaling, errors, data, limits, the check's sigma and seed);
+    `patch` (y, x) is the scaled check patch, of a training person. Raises OutputError when the files exist
+    (without `overwrite`) or cannot be written, InputError when the facts do not make a card.
+    """
+    name = str(checkpoint.config["name"])
+    weights, card_file = out / f"{name}.safetensors", out / f"{name}.json"
+    if not overwrite and (weights.exists() or card_file.exists()):
+        raise OutputError(
+            f"prior {name}",
+            expected="a new name",
+            got="files that exist",
+            fix="Give --overwrite, or another --out.",
+        )
+    half = {key: tensor.detach().cpu().half().contiguous() for key, tensor in checkpoint.ema.items()}
+    half[CHECK_PATCH] = patch.half().contiguous()
+    with writing_file(weights) as temporary:
+        save_file(half, temporary)
+    card = _card(checkpoint, facts, hardware, half, digest(weights))
+    with writing_file(card_file) as temporary:
+        temporary.write_text(card.to_json(), encoding="utf-8")
+    return PriorFile(name, read_card(card_file), weights, "user")
+
+
+def _card(
+    checkpoint: Checkpoint, facts: dict[str, Any], hardware: str, half: dict[str, Tensor], sha256: str
+) -> PriorCard:
+    config = checkpoint.config
+    draft = {
+        **{key: value for key, value in facts.items() if key != "dataset"},
+        "name": config["name"],
+        "version": __version__,
+        "architecture": config["network"],
+        "sigma_data": config["sigma_data"],
+        "mean": config["mean"],
+        "kernel": {"kind": "edm", **config["kernel"]},
+        "training": {
+            "steps": checkpoint.step,
+            "seconds": round(checkpoint.seconds),
+            "hardware": hardware,
+            "config": config,
+            "dataset": facts["dataset"],
+        },
+        "weights_sha256": sha256,
+        "check": {"patch": CHECK_PATCH, "expected_rms": 1.0, **facts["check"]},
+    }
+    try:
+        card = PriorCard.model_validate(draft)
+    except ValueError as error:
+        raise InputError(
+            "card",
+            expected="complete facts",
+            got=str(error).splitlines()[0],
+            fix="Mend the task's card facts.",
+        ) from error
+    weights = {key: tensor for key, tensor in half.items() if key != CHECK_PATCH}
+    denoiser = build_denoiser(card, weights, torch.device("cpu"), float32=True)
+    measured = check_patch(denoiser, card, half[CHECK_PATCH].float())
+    return card.model_copy(update={"check": card.check.model_copy(update={"expected_rms": measured})})
