@@ -5,10 +5,14 @@ from __future__ import annotations
 from argparse import Namespace
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from medidiff.cli.options import Parser, add_device, add_output, add_prior, add_seed, block, check_output
 from medidiff.cli.summary import show
-from medidiff.cli.terminal import Terminal
+from medidiff.cli.terminal import Terminal, duration
+
+if TYPE_CHECKING:
+    from medidiff.io.volume import Volume
 
 VIEWS, METHODS = 24, ("fbp", "tv", "diffusion")
 
@@ -33,6 +37,7 @@ def _run(arguments: Namespace, terminal: Terminal) -> int:
     import medidiff as md
 
     volume = md.demo_volume(arguments.name, slices=arguments.slices)
+    _forecast(volume, arguments, terminal)
     result = md.retrospective_ct(
         volume,
         views=VIEWS,
@@ -45,6 +50,26 @@ def _run(arguments: Namespace, terminal: Terminal) -> int:
     result.provenance["reading"] = {"demo": arguments.name, "slices": arguments.slices}
     show(result, result.save(out, overwrite=arguments.overwrite), terminal)
     return 0
+
+
+def _forecast(volume: Volume, arguments: Namespace, terminal: Terminal) -> None:
+    """Where the network is slow, say how long it will take and offer fewer slices."""
+    from medidiff.core import device
+    from medidiff.domains.reconstruction.ct.forecast import network_seconds
+    from medidiff.io.volume import block_mean
+
+    if device.has_fast_bf16(device.choose_device(arguments.device).type):
+        return
+    image = block_mean(volume)  # the grid that `retrospective_ct` takes for 512 x 512
+    seconds = network_seconds(
+        image.shape, image.spacing_mm, views=VIEWS, prior=arguments.prior, device=arguments.device
+    )
+    slices = image.shape[0]
+    advice = "" if arguments.slices else "; --slices 8:16 makes it a third"
+    terminal.note(
+        f"no fast bf16 here: the network will take about {duration(seconds)} for {slices} "
+        f"slice{'s' * (slices > 1)}, beside total variation{advice}."
+    )
 
 
 def free_name(folder: Path) -> Path:
