@@ -50,12 +50,11 @@ def _add_ct(parser: Parser) -> None:
     parser.add_argument(
         "--photons", type=positive("photons"), metavar="P", help="per bin (default: no noise)"
     )
-    parser.add_argument("--rival", type=Path, metavar="CHECKPOINT", help="a supervised net to compare with")
     add_output(parser)
     add_seed(parser)
     add_device(parser)
     add_prior(parser)
-    options = ("input", "views", "arc_deg", "photons", "rival", "seed", "device", "prior")
+    options = ("input", "views", "arc_deg", "photons", "seed", "device", "prior")
     parser.set_defaults(run=_run, options=options)
 
 

@@ -69,7 +69,8 @@ class IterateSettings(BaseModel):
     first_hu: tuple[float, float] = Field((160.0, 260.0))
     last_hu: tuple[float, float] = Field((12.0, 25.0))
     evaluations: tuple[int, int] = Field((6, 10))
-    prox_factor: tuple[float, float] = Field((2.0, 4.0))
+    prox_factor: tuple[float, float] = Field((3.0, 12.0), description="without noise")
+    prox_factor_dose: tuple[float, float] = Field((2.0, 5.0), description="with photon noise")
     cg_iterations: int = Field(6, ge=1)
     tv_weight: float = Field(5e-4, gt=0)
     tv_iterations: int = Field(60, ge=1)
@@ -195,6 +196,7 @@ class Iterates:
             last_hu=float(np.exp(rng.uniform(*np.log(s.last_hu)))),
             evaluations=int(rng.integers(s.evaluations[0], s.evaluations[1] + 1)),
         )
+        factors = s.prox_factor if measurement.photons is None else s.prox_factor_dose
         truth = torch.from_numpy(hu_to_water(reference.array))
         mask = torch.from_numpy(body_mask(reference.array)).float()
         mask = mask + s.outside * (1 - mask)
@@ -205,7 +207,7 @@ class Iterates:
             state=self.scaling.to_scaled(start)[:, None],
             problem=scaled_problem(measurement, self.scaling, torch.device("cpu")),
             times=level_grid(self.kernel, fast, self.scaling),
-            prox_factor=float(np.exp(rng.uniform(*np.log(s.prox_factor)))),
+            prox_factor=float(np.exp(rng.uniform(*np.log(factors)))),
             level=0,
             estimates=[],
         )
