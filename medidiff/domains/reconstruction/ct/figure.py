@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LABELS = {"fbp": "FBP", "tv": "total variation", "diffusion": "diffusion"}
-_LUNG_HU, _BONE_HU = (-950.0, -600.0), 250.0
-_DETAIL_MM, _MARGIN_MM = 50.0, 12.0
+_LUNG_HU, _VESSEL_HU, _BONE_HU = (-950.0, -600.0), -300.0, 300.0
+_MOSTLY = 0.95  # of a detail's field
+_DETAIL_MM, _MARGIN_MM = 40.0, 12.0
+_SKIN_MM, _BONE_DEPTH_MM, _VESSEL_MM = 25.0, 40.0, 5.0
 
 
 def draw(result: Result) -> Figure:
@@ -80,18 +82,26 @@ def _details(
     """Zooms on a lung vessel and on a bone edge of one slice, and the voxel that the planes cross in."""
     z = len(image) // 2
     slice_ = image[z]
-    body = body_mask(image[z : z + 1])[0]
-    inside = ndimage.binary_erosion(ndimage.binary_fill_holes(body), iterations=round(20 / spacing[1]))
-    window = max(3, round(_DETAIL_MM / 2 / spacing[1]))
-    lung = inside & (slice_ > _LUNG_HU[0]) & (slice_ < _LUNG_HU[1])
-    share = ndimage.uniform_filter(lung.astype(np.float32), window)
-    # A field that is mostly lung, and in it the most structure: vessels.
-    vessel = _busiest(slice_, window, inside & (share > 0.6))
-    bone = _busiest(slice_, window, body & (ndimage.uniform_filter((slice_ > _BONE_HU) * 1.0, window) > 0.04))
+    body = ndimage.binary_fill_holes(body_mask(image[z : z + 1])[0])
+    depth_mm = ndimage.distance_transform_edt(body, sampling=spacing[1:])
+    window = max(3, round(_DETAIL_MM / spacing[1]))
+    air = (depth_mm > _SKIN_MM) & (slice_ > _LUNG_HU[0]) & (slice_ < _LUNG_HU[1])
+    # Closed, so that vessels count as lung; where all of a field is lung, structure is vessels.
+    lung = ndimage.binary_closing(air, iterations=max(1, round(_VESSEL_MM / spacing[1])))
+    inside = _share(lung, window) > _MOSTLY
+    vessel = _busiest(np.clip(slice_, -1000.0, _VESSEL_HU), window, inside)
+    # Ribs and the breast bone lie under the skin; a heart full of contrast does not.
+    shallow = (slice_ > _BONE_HU) & (depth_mm > 0) & (depth_mm < _BONE_DEPTH_MM)
+    bone = _busiest(slice_, window, shallow)
     places = [place for place in (vessel, bone) if place is not None]
     zooms = tuple(Zoom(y=y, x=x, side_mm=_DETAIL_MM) for y, x in places)
     middle = (slice_.shape[0] // 2, slice_.shape[1] // 2)
     return zooms, (z, *(places[0] if places else middle))
+
+
+def _share(where: NDArray[np.bool_], window: int) -> NDArray[np.float32]:
+    share: NDArray[np.float32] = ndimage.uniform_filter(where.astype(np.float32), window)
+    return share
 
 
 def _busiest(image: NDArray[np.floating], window: int, where: NDArray[np.bool_]) -> tuple[int, int] | None:
