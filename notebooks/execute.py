@@ -48,7 +48,7 @@ def executed(notebook: Any) -> Any:
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", []):
             if "image/png" in output.get("data", {}):
-                output["data"]["image/png"] = shrunk(output["data"]["image/png"])
+                output["data"] = {"image/png": shrunk(output["data"]["image/png"])}
     return notebook
 
 
