@@ -4,7 +4,7 @@
 
 A snapshot is `ema.safetensors` and `state.json` of a checkpoint. Denoising: PSNR (data range 2000 HU, body)
 at 50, 100 and 200 HU of white noise, one slice a person, mean over people. Reconstruction: fast mode with the
-defaults from 24 views without noise, mean over three planes of the validation volumes, total variation beside.
+defaults, 24 views, no noise, mean over three planes of the validation volumes, the start beside.
 Rows that the file holds already are kept, so that a curve grows while a training runs.
 """
 
