@@ -1,0 +1,104 @@
+"""Which variant of fast mode, and why? One change at a time from the default, on validation people.
+
+    python benchmarks/fast_ablation.py --data DIR --prior NAME --out benchmarks/results/fast-ablation-NAME.json
+
+24 views over 180 degrees, without noise and at 1e5 photons; the volumes of `make_ct_defaults.py`. Each row gives
+the mean PSNR over three planes and people, its difference from the default's, and seconds as a ratio to it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from make_ct_defaults import Case, validation_volumes
+
+from medidiff.domains.reconstruction.ct.baselines import fbp_image
+from medidiff.domains.reconstruction.ct.defaults import defaults_for
+from medidiff.domains.reconstruction.ct.fast import Scaling, reconstruct_fast
+from medidiff.priors import find, load
+from medidiff.runs.plain import write_json
+from medidiff.runs.provenance import machine, versions
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "no mirror": {"mirror": False},
+    "4 levels": {"evaluations": 4},
+    "6 levels": {"evaluations": 6},
+    "12 levels": {"evaluations": 12},
+    "20 levels, no mirror": {"evaluations": 20, "mirror": False},
+    "2 repeats at the last level": {"repeats": 2},
+    "3 CG steps": {"cg_iterations": 3},
+    "12 CG steps": {"cg_iterations": 12},
+    "proximal factor / 3": {"prox": 1 / 3},
+    "proximal factor x 3": {"prox": 3.0},
+    "kappa 0.3": {"kappa": 0.3},
+    "kappa 1": {"kappa": 1.0},
+    "kappa 1, noise 7 mm": {"kappa": 1.0, "coupling": "noise"},
+    "kappa 1, noise 30 mm": {"kappa": 1.0, "coupling": "noise", "noise_length_mm": 30.0},
+    "z-TV": {"coupling": "tv"},
+    "z-TV x 3": {"coupling": "tv", "z": 3.0},
+    "kappa 1, both": {"kappa": 1.0, "coupling": "both"},
+    "start FBP, 500 HU": {"start": "fbp", "first_hu": 500.0},
+    "start converged TV": {"start": "tv"},
+}
+
+
+def main() -> None:
+    """Run every variant on both doses."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--prior", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    prior = load(find(arguments.prior))
+    scaling = Scaling(prior.card.scaling.offset, prior.card.scaling.scale)
+    volumes = validation_volumes(arguments.data)
+    rows: list[dict[str, Any]] = []
+    for photons in (None, 1e5):
+        defaults = defaults_for(24, 180.0, photons, prior.card.role)
+        cases = [Case(volume, scaling, views=24, photons=photons) for volume in volumes]
+        starts = {name: [] for name in ("default", "tv", "fbp")}
+        for case in cases:
+            begin = case.tv(defaults.tv_weight, iterations=defaults.start_iterations, tolerance=0.0)
+            starts["default"].append(begin)
+            starts["tv"].append(case.tv(defaults.tv_weight))
+            starts["fbp"].append(fbp_image(case.measurement))
+        base: dict[str, float] = {}
+        for name, change in VARIANTS.items():
+            change = dict(change)
+            start, prox = change.pop("start", "default"), change.pop("prox", 1.0)
+            settings = replace(defaults.fast, **{k: v for k, v in change.items() if k != "z"})
+            settings = replace(settings, prox_factor=prox * settings.prox_factor)
+            settings = replace(settings, z_weight=settings.z_weight * change.get("z", 1.0))
+            begin_s, scores = time.perf_counter(), []
+            for case, image in zip(cases, starts[start], strict=True):
+                positions = [z * case.measurement.slice_spacing_mm for z in range(len(image))]
+                net = prior.denoiser
+                out = reconstruct_fast(
+                    case.problem, net, net.kernel, scaling, prior.card.error_at, image, positions, settings
+                )
+                scores.append(case.score(out))
+            row = {"photons": photons, "variant": name, "psnr_db": float(np.mean(scores))}
+            row["seconds"] = time.perf_counter() - begin_s
+            base = base or row
+            row["gain_db"] = row["psnr_db"] - base["psnr_db"]
+            row["time_ratio"] = row["seconds"] / base["seconds"]
+            rows.append(
+                {k: round(v, 3) if isinstance(v, float) and k != "photons" else v for k, v in row.items()}
+            )
+            print(rows[-1], flush=True)
+    record = {"prior": prior.name, "people": len(volumes), "rows": rows}
+    write_json(
+        arguments.out,
+        {**record, "threads": torch.get_num_threads(), "versions": versions(), "machine": machine()},
+    )
+
+
+if __name__ == "__main__":
+    main()
