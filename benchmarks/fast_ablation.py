@@ -1,9 +1,9 @@
 """Which variant of fast mode, and why? One change at a time from the default, on validation people.
 
-    python benchmarks/fast_ablation.py --data DIR --prior NAME --out benchmarks/results/fast-ablation-NAME.json
+    python benchmarks/fast_ablation.py --data DIR --prior NAME --out benchmarks/results/NAME.json
 
-24 views over 180 degrees, without noise and at 1e5 photons; the volumes of `make_ct_defaults.py`. Each row gives
-the mean PSNR over three planes and people, its difference from the default's, and seconds as a ratio to it.
+24 views over 180 degrees, without noise and at 1e5 photons; the volumes of `make_ct_defaults.py`. Each row
+gives the mean PSNR over three planes and people, its difference from the default's, and a ratio of seconds.
 """
 
 from __future__ import annotations

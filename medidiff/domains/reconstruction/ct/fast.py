@@ -40,6 +40,7 @@ from medidiff.domains.reconstruction.ct.projector import Projector
 from medidiff.progress import Report, silent
 
 COUPLINGS = ("none", "tv", "noise", "both")
+NOISY_COUPLINGS = ("noise", "both")  # of re-noising, so kappa must be above 0
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class FastSettings:
     mirror: bool = True
     coupling: str = "none"
     noise_length_mm: float = 7.0
-    z_weight: float = 0.0
+    z_weight: float = 0.01
 
     @property
     def passes(self) -> int:
@@ -156,7 +157,7 @@ def reconstruct_fast(
         coupling=_total_variation(settings, scaling, positions_mm),
     )
     law: NoiseLaw = Gaussian()
-    if settings.coupling in {"noise", "both"} and len(positions_mm) > 1:
+    if settings.coupling in NOISY_COUPLINGS and len(positions_mm) > 1:
         law = ZCorrelated(tuple(positions_mm), settings.noise_length_mm)
     context = Context(streams=NoiseStreams(seed, first_slice=first_slice), noise=law)
     state = scaling.to_scaled(start)[None, None]
@@ -181,7 +182,7 @@ def level_grid(kernel: Kernel, settings: FastSettings, scaling: Scaling) -> Tens
 def _total_variation(
     settings: FastSettings, scaling: Scaling, positions_mm: Sequence[float]
 ) -> ZTotalVariation | None:
-    if settings.coupling not in {"tv", "both"} or settings.z_weight == 0 or len(positions_mm) < 2:
+    if settings.coupling not in {"tv", "both"} or len(positions_mm) < 2:
         return None
     gaps = [abs(b - a) for a, b in itertools.pairwise(positions_mm)]
     return ZTotalVariation(ZDifference(len(positions_mm), gaps), settings.z_weight * scaling.scale)

@@ -26,6 +26,7 @@ from medidiff.domains.reconstruction.ct.baselines import fbp_image, tv_image
 from medidiff.domains.reconstruction.ct.defaults import Defaults, defaults_for, model_error
 from medidiff.domains.reconstruction.ct.fast import (
     COUPLINGS,
+    NOISY_COUPLINGS,
     FastSettings,
     Scaling,
     reconstruct_fast,
@@ -105,7 +106,12 @@ def reconstruct_ct(
     if coupling != "none" and len(measurement.sinogram) == 1:
         coupling = "none"
         warnings.append("one slice: the coupling of slices is off")
-    options = Options(seed, defaults, replace(defaults.fast, coupling=coupling))
+    fast = replace(defaults.fast, coupling=coupling)
+    if coupling in NOISY_COUPLINGS:
+        # Noise can only be coupled where there is some: the loop then re-noises as DDS does.
+        fast = replace(fast, kappa=1.0)
+        warnings.append(f"coupling {coupling} re-noises: the image is near a draw, not near the mean")
+    options = Options(seed, defaults, fast)
     images = {m: _in_slabs(measurement, m, net, options, start, progress) for m in methods}
     report = start_report("reconstruct.ct", seed, _described(measurement))
     report["measurement"] = describe_measurement(measurement)
