@@ -42,11 +42,12 @@ def build_network(architecture: dict[str, Any]) -> nn.Module:
             from medidiff.core.denoisers.monai_unet import MonaiUNet
 
             return MonaiUNet(**options)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, ArithmeticError, IndexError, RuntimeError) as error:
+        # PyTorch meets a width below 0 or beyond memory with a RuntimeError of several lines.
         raise InputError(
             "network",
             expected=f"options of a {kind!r} network",
-            got=str(error),
+            got=str(error).partition("\n")[0],
             fix="See the reference of the class.",
         ) from error
     raise InputError("network", expected="kind unet or monai", got=repr(kind), fix="Name one of the two.")

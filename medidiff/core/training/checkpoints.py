@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from medidiff.atomic import writable, writing_folder
@@ -54,8 +55,9 @@ def save(run: Path, checkpoint: Checkpoint) -> Path:
         digests = {}
         for part in _PARTS:
             file = temporary / f"{part}.safetensors"
-            tensors = getattr(checkpoint, part)
-            save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, file)
+            tensors = {k: t.detach().cpu().contiguous() for k, t in getattr(checkpoint, part).items()}
+            # Python writes the bytes, so that a full disk is an OSError, which `writing_folder` explains.
+            file.write_bytes(to_bytes(tensors))
             digests[part] = digest(file)
         state = {
             "schema": "medidiff.checkpoint/1",

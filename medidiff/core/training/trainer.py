@@ -5,6 +5,9 @@ comes from (seed, k), so a run that was killed and resumed takes the same path, 
 count.
 A finished run may be lengthened: `steps` is the only setting that may differ from the checkpoint's.
 
+An interrupt waits for the end of its step; a step that fails leaves the checkpoint before it, because
+weights, optimiser and objective may then belong to different steps.
+
 The moving average of the weights ramps up as min(ema, (1 + k)/(10 + k)) (Karras et al. 2022, arXiv
 2206.00364).
 """
@@ -22,16 +25,18 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from medidiff.atomic import writing_file
 from medidiff.core.denoisers.network import NetDenoiser, build_network
 from medidiff.core.device import precision
 from medidiff.core.process.kernels import EDM
 from medidiff.core.training.checkpoints import Checkpoint, load_newest, save
-from medidiff.errors import InputError
+from medidiff.core.training.interrupts import held_interrupts
+from medidiff.errors import InputError, MedidiffError
 from medidiff.progress import Progress, Report, silent
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class KernelSettings(_Settings):
@@ -58,7 +63,7 @@ class OptimiserSettings(_Settings):
 class TrainSettings(_Settings):
     """What `medidiff train CONFIG.yaml` reads; unknown keys are refused. No path stands in it."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="name of the prior")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=64, description="name of the prior")
     task: str = Field(description="which training of which domain, e.g. ct")
     network: dict[str, Any] = Field(description="kind (unet or monai) and its options")
     sigma_data: float = Field(gt=0, description="standard deviation of the scaled data")
@@ -67,7 +72,7 @@ class TrainSettings(_Settings):
     optimiser: OptimiserSettings = OptimiserSettings()
     steps: int = Field(gt=0)
     batch: int = Field(gt=0)
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     checkpoint_minutes: float = Field(5.0, gt=0)
     start_from: str | None = Field(None, description="name of a shipped or packed prior to start from")
     objective: dict[str, Any] = Field(default_factory=dict, description="read by the task")
@@ -110,7 +115,8 @@ def train(
     """Train to `settings.steps` (or for `minutes`) and return the last checkpoint; resume what `run` holds.
 
     `start` gives the weights of a new run. A line of JSON per 100 steps goes to RUN/log.jsonl. An interrupt
-    writes a checkpoint, then passes on. Raises InputError when `run` belongs to other settings.
+    ends its step and writes a checkpoint, then passes on. Raises InputError when `run` belongs to other
+    settings.
     """
     trainer = _Trainer(settings, objective, run, device or torch.device("cpu"))
     found = load_newest(run, warn)
@@ -126,8 +132,9 @@ class _Trainer:
         self, settings: TrainSettings, objective: Objective, run: Path, device: torch.device
     ) -> None:
         self.settings, self.objective, self.run, self.device = settings, objective, run, device
-        torch.manual_seed(settings.seed)
-        net: Any = build_network(settings.network)
+        with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they are
+            torch.manual_seed(settings.seed)
+            net: Any = build_network(settings.network)
         self.net: nn.Module = net.to(device, memory_format=torch.channels_last)
         self.names, self.weights = zip(*self.net.named_parameters(), strict=True)
         self.ema = [weight.detach().clone() for weight in self.weights]
@@ -140,13 +147,15 @@ class _Trainer:
             self.net, kernel, settings.sigma_data, settings.mean, precision=precision(device), grad=True
         )
         self.step, self.seconds = 0, 0.0
+        self.whole, self.saved = True, -1  # no step is under way; the step of the newest checkpoint
 
     def go(self, minutes: float | None, progress: Report) -> Checkpoint:
         begin = last = time.monotonic()
         before, losses = self.seconds, []
         try:
             while self.step < self.settings.steps:
-                losses.append(self.one_step())
+                with held_interrupts():
+                    losses.append(self.one_step())
                 now = time.monotonic()
                 self.seconds = before + now - begin
                 if self.step % 100 == 0:
@@ -159,18 +168,23 @@ class _Trainer:
                 if minutes is not None and now - begin > 60 * minutes:
                     break
         finally:
-            # An interrupt between two steps must lose nothing; a failure inside a step keeps the last one.
-            checkpoint = self.save()
-        return checkpoint
+            if self.whole and self.step != self.saved:
+                self.save()
+        return self.checkpoint()
 
     def one_step(self) -> float:
-        o = self.settings.optimiser
+        self.whole, o = False, self.settings.optimiser
         rate = o.rate * schedule(o, self.step, self.settings.steps)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         loss = self.objective.loss(self.denoiser, self.step)
         if not torch.isfinite(loss):
-            raise FloatingPointError(f"loss is {loss.item()} at step {self.step}")
+            raise MedidiffError(
+                f"training step {self.step}",
+                expected="a finite loss",
+                got=f"{loss.item()}",
+                fix="Lower `rate` or lengthen `warm_up_steps`; if it stays, look at the data.",
+            )
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self.weights, o.clip)
@@ -179,6 +193,7 @@ class _Trainer:
         with torch.no_grad():
             torch._foreach_lerp_(self.ema, [weight.detach() for weight in self.weights], 1 - decay)
         self.step += 1
+        self.whole = True
         return loss.item()
 
     def log(self, loss: float) -> None:
@@ -187,8 +202,12 @@ class _Trainer:
         with (self.run / "log.jsonl").open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
 
-    def save(self) -> Checkpoint:
-        checkpoint = Checkpoint(
+    def save(self) -> None:
+        save(self.run, self.checkpoint())
+        self.saved = self.step
+
+    def checkpoint(self) -> Checkpoint:
+        return Checkpoint(
             weights=dict(zip(self.names, self.weights, strict=True)),
             ema=dict(zip(self.names, self.ema, strict=True)),
             optimiser=self.optimiser_tensors(),
@@ -197,8 +216,6 @@ class _Trainer:
             seconds=self.seconds,
             config=self.settings.model_dump(mode="json"),
         )
-        save(self.run, checkpoint)
-        return checkpoint
 
     def optimiser_tensors(self) -> dict[str, Tensor]:
         state = self.optimiser.state
@@ -238,13 +255,35 @@ class _Trainer:
         for name, weight in zip(self.names, self.weights, strict=True):
             keys = [key for key in found.optimiser if key.rpartition(".")[0] == name]
             self.optimiser.state[weight] = {
-                key.rpartition(".")[2]: found.optimiser[key].clone() for key in keys
+                key.rpartition(".")[2]: _laid_out(found.optimiser[key], weight) for key in keys
             }
-            for key, value in self.optimiser.state[weight].items():
-                if key != "step":
-                    self.optimiser.state[weight][key] = value.to(weight.device)
         self.objective.restore(found.objective)
-        self.step, self.seconds = found.step, found.seconds
+        self.step, self.seconds, self.saved = found.step, found.seconds, found.step
+        self.forget_later_lines()
+
+    def forget_later_lines(self) -> None:
+        """Drop the log's lines of steps that a killed run made after its last checkpoint: they come again."""
+        log = self.run / "log.jsonl"
+        if not log.is_file():
+            return
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        kept = [line for line in lines if _step_of(line) <= self.step]
+        if len(kept) < len(lines):
+            with writing_file(log) as temporary:
+                temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+
+
+def _laid_out(value: Tensor, weight: Tensor) -> Tensor:
+    """A copy in the weight's memory layout, as AdamW made it; its count of steps stays on the CPU."""
+    return torch.empty_like(weight).copy_(value) if value.ndim else value.clone()
+
+
+def _step_of(line: str) -> float:
+    """The step of a line of the log; infinite for half a line."""
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")
 
 
 def schedule(o: OptimiserSettings, step: int, steps: int) -> float:
