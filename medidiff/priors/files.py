@@ -7,6 +7,7 @@ same name in a later one.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -32,24 +33,20 @@ def available() -> list[PriorFile]:
 
     Raises InputError for a damaged card.
     """
-    found: dict[str, PriorFile] = {}
-    for place, folder in _places():
-        for path in sorted(folder.glob("*.safetensors")):
-            card = path.with_suffix(".json")
-            if path.stem not in found and card.is_file():
-                found[path.stem] = PriorFile(path.stem, read_card(card), path, place)
-    return list(found.values())
+    return [_read(name, weights, place) for name, (weights, place) in _listed().items()]
 
 
 def find(name: str) -> PriorFile:
-    """The prior of that name; MissingError with the names that exist when there is none."""
-    priors = available()
-    for prior in priors:
-        if prior.name == name:
-            return prior
+    """The prior of that name, no other card being read; MissingError with the names when there is none.
+
+    Raises InputError for a damaged card.
+    """
+    listed = _listed()
+    if name in listed:
+        return _read(name, *listed[name])
     raise MissingError(
         "prior",
-        expected=", ".join(prior.name for prior in priors) or "a prior",
+        expected=", ".join(listed) or "a prior",
         got=repr(name),
         fix="See medidiff models list, or put its two files into $MEDIDIFF_PRIORS.",
     )
@@ -93,12 +90,32 @@ def _accepts(
 
 def _ranked(modality: str) -> list[PriorFile]:
     priors = [prior for prior in available() if prior.card.accepts.modality == modality]
-    newest_first = sorted(priors, key=lambda prior: prior.card.version, reverse=True)
+    newest_first = sorted(priors, key=lambda prior: _numbers(prior.card.version), reverse=True)
     return sorted(newest_first, key=lambda prior: prior.card.role != "tuned")
 
 
+def _numbers(version: str) -> tuple[int, ...]:
+    """The numbers of a version, to compare by: 0.10 is newer than 0.9."""
+    return tuple(int(part) for part in re.findall(r"\d+", version))
+
+
+def _listed() -> dict[str, tuple[Path, Place]]:
+    """Name -> weights and place of every prior that has both files; the first place of a name counts."""
+    found: dict[str, tuple[Path, Place]] = {}
+    for place, folder in _places():
+        for path in sorted(folder.glob("*.safetensors")):
+            if path.with_suffix(".json").is_file():
+                found.setdefault(path.stem, (path, place))
+    return found
+
+
+def _read(name: str, weights: Path, place: Place) -> PriorFile:
+    return PriorFile(name, read_card(weights.with_suffix(".json")), weights, place)
+
+
 def _places() -> list[tuple[Place, Path]]:
-    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    # expanduser, because Path.home() fails where a container's user has neither $HOME nor an entry.
+    data = Path(os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share"))
     places: list[tuple[Place, Path]] = [("shipped", Path(__file__).resolve().parent.parent / "assets")]
     if folder := os.environ.get("MEDIDIFF_PRIORS"):
         places.append(("$MEDIDIFF_PRIORS", Path(folder)))

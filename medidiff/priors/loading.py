@@ -46,10 +46,11 @@ def load(prior: PriorFile, *, device: torch.device | None = None, float32: bool 
     weights = read_weights(prior.weights, prior.card)
     patch = weights.pop(prior.card.check.patch, None)
     denoiser = build_denoiser(prior.card, weights, device, float32=float32)
-    if patch is None:
-        raise _refuse(prior.name, f"a tensor {prior.card.check.patch}", "none")
+    if patch is None or patch.ndim != 2 or not patch.numel():
+        found = "none" if patch is None else f"shape {tuple(patch.shape)}"
+        raise _refuse(prior.name, f"a tensor {prior.card.check.patch} (y, x)", found)
     expected, got = prior.card.check.expected_rms, check_patch(denoiser, prior.card, patch.float().to(device))
-    if abs(got / expected - 1) > _TOLERANCE:
+    if not abs(got / expected - 1) <= _TOLERANCE:  # NaN is refused too
         raise _refuse(prior.name, f"an error of {expected:.4f} on its check patch", f"{got:.4f}")
     return Prior(
         prior.name,

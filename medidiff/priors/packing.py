@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
-from medidiff import __version__
-from medidiff.atomic import writing_file
-from medidiff.core.training.checkpoints import Checkpoint, digest
+from medidiff.atomic import writable, writing_file
+from medidiff.core.training.checkpoints import Checkpoint
 from medidiff.errors import InputError, OutputError
 from medidiff.priors.files import PriorFile
 from medidiff.priors.loading import build_denoiser, check_patch
+from medidiff.runs.provenance import versions
 from medidiff.specs.card import PriorCard, read_card
 
 CHECK_PATCH = "check.patch"
@@ -46,9 +48,12 @@ def pack(
         )
     half = {key: tensor.detach().cpu().half().contiguous() for key, tensor in checkpoint.ema.items()}
     half[CHECK_PATCH] = patch.half().contiguous()
+    content = save(half)
+    card = _card(checkpoint, facts, hardware, half, hashlib.sha256(content).hexdigest())
+    with writable(out):
+        out.mkdir(parents=True, exist_ok=True)
     with writing_file(weights) as temporary:
-        save_file(half, temporary)
-    card = _card(checkpoint, facts, hardware, half, digest(weights))
+        temporary.write_bytes(content)
     with writing_file(card_file) as temporary:
         temporary.write_text(card.to_json(), encoding="utf-8")
     return PriorFile(name, read_card(card_file), weights, "user")
@@ -61,7 +66,7 @@ def _card(
     draft = {
         **{key: value for key, value in facts.items() if key != "dataset"},
         "name": config["name"],
-        "version": __version__,
+        "version": versions()["medidiff"],
         "architecture": config["network"],
         "sigma_data": config["sigma_data"],
         "mean": config["mean"],
@@ -71,10 +76,10 @@ def _card(
             "seconds": round(checkpoint.seconds),
             "hardware": hardware,
             "config": config,
-            "dataset": facts["dataset"],
+            "dataset": facts.get("dataset"),
         },
         "weights_sha256": sha256,
-        "check": {"patch": CHECK_PATCH, "expected_rms": 1.0, **facts["check"]},
+        "check": {"patch": CHECK_PATCH, "expected_rms": 1.0, **facts.get("check", {})},
     }
     try:
         card = PriorCard.model_validate(draft)
@@ -82,10 +87,17 @@ def _card(
         raise InputError(
             "card",
             expected="complete facts",
-            got=str(error).splitlines()[0],
+            got=" ".join(line.strip() for line in str(error).splitlines()[:3]),
             fix="Mend the task's card facts.",
         ) from error
     weights = {key: tensor for key, tensor in half.items() if key != CHECK_PATCH}
     denoiser = build_denoiser(card, weights, torch.device("cpu"), float32=True)
     measured = check_patch(denoiser, card, half[CHECK_PATCH].float())
+    if not 0 < measured < math.inf:
+        raise InputError(
+            f"prior {card.name}",
+            expected="a finite error on the check patch",
+            got=f"{measured:g}",
+            fix="Weights or patch are damaged or beyond half precision: pack an earlier checkpoint.",
+        )
     return card.model_copy(update={"check": card.check.model_copy(update={"expected_rms": measured})})
