@@ -22,6 +22,7 @@ _CANNOT_WRITE = {
     errno.EACCES,
     errno.EPERM,
     errno.EROFS,
+    errno.ENOENT,
     errno.ENOTDIR,
     errno.EISDIR,
 }
@@ -45,7 +46,8 @@ def writing_file(path: Path) -> Iterator[Path]:
             temporary.replace(path)
             _sync(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the error that brought us here says more
+            temporary.unlink()
 
 
 @contextlib.contextmanager
@@ -68,14 +70,13 @@ def writing_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
                 _sync(file)
             if path.exists():
                 path.rename(old)
-            try:
-                temporary.rename(path)
-            except OSError:
-                if old.exists():
-                    old.rename(path)
-                raise
+            temporary.rename(path)
             _sync(path.parent)
     finally:
+        # An interrupt may fall between the two renames: then the old folder goes back, and only then is
+        # anything removed.
+        if old.exists() and not path.exists():
+            old.rename(path)
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
 

@@ -50,6 +50,13 @@ class Volume:
                 argument=True,
             )
 
+    def __repr__(self) -> str:
+        """Shape, spacing and range in one line: a notebook must not print the voxels."""
+        size = " x ".join(map(str, self.shape))
+        spacing = " x ".join(f"{step:.4g}" for step in self.spacing_mm)
+        low, high = float(self.array.min()), float(self.array.max())
+        return f"<Volume {size} (z, y, x) of {spacing} mm, {low:.4g} to {high:.4g} {self.units}>"
+
     @classmethod
     def from_array(
         cls, array: ArrayLike, *, spacing_mm: tuple[float, float, float], units: Units = "HU"

@@ -96,6 +96,10 @@ class Result:
         """Whether an output of that name, or of that method, exists."""
         return isinstance(name, str) and self._file_of(name) in self.outputs
 
+    def __repr__(self) -> str:
+        """Task and outputs in one line."""
+        return f"<Result {self.report['task']}: {', '.join(self.outputs)}>"
+
     def __iter__(self) -> Iterator[str]:
         """The outputs' file names."""
         return iter(self.outputs)

@@ -215,7 +215,7 @@ def test_bits_above_the_stored_ones_are_not_values(tmp_path: Path, write_slice: 
 def read_values_of(path: Path) -> list[float]:
     """Values before any rule about HU."""
     images = read_images(path, Limits(), time.monotonic() + 60)
-    return read_values(images, Limits())[0].ravel().tolist()  # type: ignore[no-any-return]
+    return read_values(images, Limits())[0].ravel().tolist()  # type: ignore[no-any-return]  # pydicom has no types
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from medidiff.io.hounsfield import fill_padding
 
 
 def _volume(values: np.ndarray, units: str = "HU") -> Volume:
-    return Volume.from_array(values.reshape(2, 50, 50), spacing_mm=(1, 1, 1), units=units)  # type: ignore[arg-type]
+    return Volume.from_array(values.reshape(2, 50, 50), spacing_mm=(1, 1, 1), units=units)  # type: ignore[arg-type]  # a short form of many calls
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_a_chest_passes_without_a_note(chest: np.ndarray) -> None:
         lambda hu: np.full_like(hu, -1000),
     ],
 )
-def test_values_that_are_not_hu_are_refused_with_their_range(wrong, chest: np.ndarray) -> None:  # type: ignore[no-untyped-def]
+def test_values_that_are_not_hu_are_refused_with_their_range(wrong, chest: np.ndarray) -> None:  # type: ignore[no-untyped-def]  # a short form of many calls
     values = wrong(chest)
     with pytest.raises(InputError) as error:
         check_hu(_volume(values))

@@ -103,3 +103,9 @@ def test_block_mean_of_the_native_scan_is_the_reduced_scan(ct_data: Path) -> Non
 
     np.testing.assert_array_equal(np.rint(mean.array), reduced.array[30:54])
     assert mean.spacing_mm == reduced.spacing_mm
+
+
+def test_a_volume_prints_as_one_line() -> None:
+    volume = Volume.from_array(np.arange(24.0).reshape(2, 3, 4), spacing_mm=(2.5, 1.25, 1))
+
+    assert repr(volume) == "<Volume 2 x 3 x 4 (z, y, x) of 2.5 x 1.25 x 1 mm, 0 to 23 HU>"

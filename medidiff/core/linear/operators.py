@@ -133,12 +133,12 @@ class _Linear(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        out: Tensor = _Linear.apply(grad, ctx.operator, _BACKWARD[ctx.way])  # type: ignore[no-untyped-call]  # torch
+        out: Tensor = _Linear.apply(grad, ctx.operator, _BACKWARD[ctx.way])  # type: ignore[no-untyped-call]  # torch has no types
         return (out.real if ctx.real and out.is_complex() else out), None, None
 
     @staticmethod
     def jvp(ctx: Any, tangent: Tensor, *_: None) -> Tensor:
-        return cast(Tensor, _Linear.apply(tangent, ctx.operator, ctx.way))  # type: ignore[no-untyped-call]  # torch
+        return cast(Tensor, _Linear.apply(tangent, ctx.operator, ctx.way))  # type: ignore[no-untyped-call]  # torch has no types
 
 
 class Identity(LinearOperator):

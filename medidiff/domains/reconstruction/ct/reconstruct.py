@@ -124,7 +124,6 @@ def reconstruct_ct(
         "mode": mode,
         "coupling": coupling,
         "float32": float32,
-        "device": device,
         "tv_weight": defaults.tv_weight,
         "start_iterations": defaults.start_iterations,
         **{f"fast_{k}": v for k, v in asdict(options.fast).items()},
