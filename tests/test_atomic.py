@@ -32,9 +32,13 @@ def test_a_failure_leaves_the_old_file_alone(tmp_path: Path, error: type[BaseExc
     path = tmp_path / "a.txt"
     path.write_text("old")
 
-    with pytest.raises(error), writing_file(path) as temporary:
-        temporary.write_text("half")
-        raise error
+    def fail() -> None:
+        with writing_file(path) as temporary:
+            temporary.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        fail()
 
     assert path.read_text() == "old"
     assert names(tmp_path) == ["a.txt"]
