@@ -28,6 +28,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#1
 ERROR_COLOURS = "inferno"
 """No error is black, as air is; equal steps of error are equal steps to the eye."""
 
+_BAR_END = 0.91  # of the width: the letter of the side stands right of it
 _BARS_MM = (1, 2, 5, 10, 20, 50, 100, 200)
 
 
@@ -141,8 +142,8 @@ def draw_scale_bar(axes: Axes, *, share: float = 0.3) -> None:
     length = max((mm for mm in _BARS_MM if mm <= share * width), default=_BARS_MM[0])
     points = 72 * axes.bbox.height / axes.figure.dpi
     y, gap = 7 / points, 4 / points
-    start, middle, edge = 0.97 - length / width, 0.97 - length / width / 2, _edge(1.6)
-    (bar,) = axes.plot([start, 0.97], [y, y], color="white", lw=1.6, transform=axes.transAxes)
+    start, middle, edge = _BAR_END - length / width, _BAR_END - length / width / 2, _edge(1.6)
+    (bar,) = axes.plot([start, _BAR_END], [y, y], color="white", lw=1.6, transform=axes.transAxes)
     bar.set(solid_capstyle="butt", path_effects=edge)
     light = {"size": 6.5, "color": "white", "path_effects": edge}
     words(axes, middle, y + gap, f"{length} mm", ha="center", va="bottom", **light)
