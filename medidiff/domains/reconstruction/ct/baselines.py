@@ -11,7 +11,7 @@ from torch import Tensor
 from medidiff.domains.reconstruction.ct.fbp import Window, fbp
 from medidiff.domains.reconstruction.ct.measurement import CTMeasurement
 from medidiff.domains.reconstruction.ct.projector import Projector
-from medidiff.domains.reconstruction.ct.tv import TOLERANCE, TVResult, tv
+from medidiff.domains.reconstruction.ct.tv import TOLERANCE, TVResult, relative_weights, tv
 from medidiff.progress import Report, silent
 
 MANY_VIEWS = 60  # above it the plain ramp blurs less than Hann helps
@@ -38,7 +38,7 @@ def tv_image(
 
     `weighted` uses the measurement's weights where they differ between rays.
     """
-    use = weighted and measurement.weights is not None and measurement.photons is not None
+    use = weighted and _differ(measurement)
     return tv(
         _sinogram(measurement),
         Projector(measurement.geometry, measurement.grid),
@@ -50,6 +50,27 @@ def tv_image(
         tolerance=tolerance,
         progress=progress,
     )
+
+
+def mean_weight(measurement: CTMeasurement) -> float:
+    """What the data term of `tv_image` is divided by: the mean weight of rays through the body, 1 if unused.
+
+    A part of a measurement is solved alike when the weight of its total variation is multiplied by the
+    mean of the whole over its own.
+    """
+    if not _differ(measurement):
+        return 1.0
+    weights = torch.from_numpy(measurement.weights)
+    return float(
+        weights.sum(dtype=torch.float64)
+        / relative_weights(weights, _sinogram(measurement)).sum(dtype=torch.float64)
+    )
+
+
+def _differ(measurement: CTMeasurement) -> bool:
+    """Whether some rays count more than others: by noise, or because some were not measured."""
+    weights = measurement.weights
+    return weights is not None and bool(weights.min() < weights.max())
 
 
 def _sinogram(measurement: CTMeasurement) -> Tensor:

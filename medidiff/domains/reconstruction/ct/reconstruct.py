@@ -22,7 +22,7 @@ from torch import Tensor
 
 from medidiff.core.device import choose_device
 from medidiff.domains.reconstruction.ct.attenuation import hu_to_water, water_to_hu
-from medidiff.domains.reconstruction.ct.baselines import fbp_image, tv_image
+from medidiff.domains.reconstruction.ct.baselines import fbp_image, mean_weight, tv_image
 from medidiff.domains.reconstruction.ct.defaults import Defaults, defaults_for, model_error
 from medidiff.domains.reconstruction.ct.fast import (
     COUPLINGS,
@@ -93,9 +93,8 @@ def reconstruct_ct(
     are in HU on the measurement's grid. Raises InputError for options and measurements that cannot be used,
     MissingError for want of a prior or memory.
     """
-    clock, methods = Clock(), check_methods(method)
-    check_choice("mode", mode, MODES)
-    check_choice("coupling", coupling, COUPLINGS)
+    clock, methods = Clock(), check_options(method, mode, coupling, device, seed)
+    start = None if start is None else _checked_start(start, measurement.shape)
     measurement = _weighted(measurement)
     _require_memory(measurement)
     net = _prior(prior, measurement, device, float32=float32) if "diffusion" in methods else None
@@ -147,13 +146,29 @@ def reconstruct_ct(
     )
 
 
+def check_options(
+    method: str | Sequence[str], mode: str, coupling: str, device: str, seed: int
+) -> tuple[str, ...]:
+    """The methods asked for, each once, in the order of `METHODS`.
+
+    Raises InputError for a method, a mode, a coupling or a device that does not exist and for a negative
+    seed, whatever the data, and MissingError for a device that is not there.
+    """
+    if seed < 0:
+        raise InputError("seed", expected="0 or above", got=str(seed), fix="0 is the default.", argument=True)
+    check_choice("mode", mode, MODES)
+    check_choice("coupling", coupling, COUPLINGS)
+    choose_device(device)
+    return check_methods(method)
+
+
 def check_methods(method: str | Sequence[str]) -> tuple[str, ...]:
     """The methods asked for, each once, in the order of `METHODS`; "all" is all of them.
 
-    Raises InputError for an unknown one.
+    Raises InputError for an unknown one, and for none.
     """
     asked = [method] if isinstance(method, str) else list(method)
-    for name in asked:
+    for name in asked or [""]:
         check_choice("method", name, (*METHODS, "all"))
     return METHODS if "all" in asked else tuple(name for name in METHODS if name in asked)
 
@@ -218,15 +233,36 @@ def _in_slabs(
     out = np.empty(measurement.shape, np.float32)
     square, evaluations = 0.0, 0
     slabs = list(slab_ranges(measurement.shape, SLAB_VOXELS, OVERLAP))
+    # Weights are made relative to their mean: a slab's weight of total variation must follow, or seams show.
+    whole, noisy = mean_weight(measurement), options.fast.coupling in NOISY_COUPLINGS
     for number, (low, high, first, last) in enumerate(slabs, 1):
         part = measurement.slices(low, high) if len(slabs) > 1 else measurement
         told = numbered(progress, number, len(slabs))
         begin = None if start is None else torch.from_numpy(hu_to_water(start[low:high]))
-        water, evaluations = _one(part, method, net, replace(options, first_slice=low), begin, told)
+        tv_weight = options.defaults.tv_weight * whole / mean_weight(part)
+        own = replace(
+            options,
+            defaults=replace(options.defaults, tv_weight=tv_weight),
+            first_slice=0 if noisy else low,  # coupled noise counts positions, and a slab has its own
+        )
+        water, evaluations = _one(part, method, net, own, begin, told)
         square += _data_square(part, water, first - low, last - low)
         out[first:last] = water_to_hu(water[first - low : last - low].numpy())
     used = int(np.count_nonzero(measurement.weights)) if measurement.weights is not None else 0
     return Image(out, clock.seconds(), evaluations, math.sqrt(square / max(used, 1)))
+
+
+def _checked_start(start: NDArray[np.floating], shape: tuple[int, int, int]) -> NDArray[np.floating]:
+    values = np.asarray(start)
+    if values.shape != shape or values.dtype.kind not in "iuf" or not np.isfinite(values).all():
+        finite = "" if values.shape != shape else ", not all finite numbers"
+        raise InputError(
+            "start",
+            expected=f"finite HU of shape {shape}",
+            got=f"shape {values.shape}{finite}",
+            fix="Give an image (z, y, x) on the measurement's grid, or none.",
+        )
+    return values
 
 
 def _one(
@@ -290,7 +326,7 @@ def slab_ranges(
     if slices <= most:
         yield 0, slices, 0, slices
         return
-    count = math.ceil((slices - overlap) / (most - overlap))
+    count = math.ceil(slices / (most - overlap))
     edges = [round(k * slices / count) for k in range(count + 1)]
     for first, last in itertools.pairwise(edges):
         yield max(first - overlap // 2, 0), min(last + overlap // 2, slices), first, last

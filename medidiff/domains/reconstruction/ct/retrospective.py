@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medidiff.domains.reconstruction.ct.figure import draw
-from medidiff.domains.reconstruction.ct.reconstruct import check_methods, reconstruct_ct
+from medidiff.domains.reconstruction.ct.reconstruct import check_options, reconstruct_ct
 from medidiff.domains.reconstruction.ct.simulate import simulate_ct
 from medidiff.errors import InputError
 from medidiff.io.orientation import to_canonical
@@ -58,7 +58,7 @@ def retrospective_ct(
     """
     clock = Clock()
     source = _volume(volume, spacing_mm)
-    check_methods(methods)
+    check_options(methods, mode, coupling, device, seed)
     canonical, back = to_canonical(source)
     measurement, reference = simulate_ct(
         canonical,
@@ -106,17 +106,33 @@ def retrospective_ct(
 def score(result: Result, reference: Volume) -> Result:
     """The result with the reference beside its images, and each method's metrics in the report.
 
-    The images and the reference must share a grid; the region is the reference's body. Raises InputError
-    when they do not.
+    The images and the reference, in HU, must share a grid, of any orientation: planes are named in the
+    patient. The region is the reference's body. Raises InputError when they do not.
     """
-    mask = body_mask(reference.array)
+    truth, _ = to_canonical(reference)
+    mask = body_mask(truth.array)
     methods = {}
     for name, row in result.report["methods"].items():
-        metrics = score_volume(result[name].array, reference.array, reference.spacing_mm, mask=mask)
+        image, _ = to_canonical(_same_grid(result[name], reference, name))
+        metrics = score_volume(image.array, truth.array, truth.spacing_mm, mask=mask)
         methods[name] = {**row, "metrics": metrics}
     report = {**result.report, "protocol": dict(PROTOCOL), "methods": methods}
     outputs = {**result.outputs, REFERENCE: reference}
     return Result(outputs, report, result.provenance, draw=result.draw)
+
+
+def _same_grid(image: Volume, reference: Volume, name: str) -> Volume:
+    """The image, if the reference lies on its grid to a hundredth of a voxel, and is in HU."""
+    apart = np.abs(image.affine - reference.affine).max() if image.shape == reference.shape else np.inf
+    if apart > 0.01 * min(reference.spacing_mm) or reference.units != image.units:
+        raise InputError(
+            "reference",
+            expected=f"{image.units} on the grid of {name}, shape {image.shape}",
+            got=f"{reference.units} of shape {reference.shape}"
+            + ("" if apart == np.inf else ", another place"),
+            fix="Give the reference that `simulate_ct` made.",
+        )
+    return image
 
 
 def _volume(volume: Volume | NDArray[np.floating], spacing_mm: tuple[float, float, float] | None) -> Volume:

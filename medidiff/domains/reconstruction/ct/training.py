@@ -8,7 +8,7 @@ card_facts(...)               errors on the people of split "val", licences, the
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -34,6 +34,7 @@ from medidiff.metrics import body_mask
 from medidiff.priors import find
 from medidiff.priors.loading import read_weights
 from medidiff.progress import Progress, Report, silent
+from medidiff.specs.card import PriorCard
 
 SIGMAS_HU = (4.0, 8.0, 15.0, 30.0, 60.0, 100.0, 200.0, 400.0, 800.0, 1600.0)
 SPACING_MM = (0.55, 2.0)
@@ -72,20 +73,43 @@ class DenoisingSettings(BaseModel):
     levels: NoiseLevels = NoiseLevels()
 
 
+_Objectives = Annotated[DenoisingSettings | IterateSettings, Field(discriminator="kind")]
+
+
 def objective(settings: TrainSettings, data: Path) -> Objective:
     """The objective that `settings` ask for, on the training people of the folder `data`.
 
     Raises InputError for settings that do not fit and for data that cannot be used.
     """
     shape = _checked(DataSettings, "data", settings.data)
-    chosen = _checked(DenoisingSettings | IterateSettings, "objective", settings.objective)
+    chosen = _checked(_Objectives, "objective", settings.objective)
     dataset = read_split(data, "train")
     patches = Patches(dataset, shape, settings.batch, shape.offset_hu, shape.scale_hu, settings.seed)
     if isinstance(chosen, DenoisingSettings):
         return Denoising(patches, chosen.levels, settings.seed)
     kernel = EDM(sigma_min=settings.kernel.sigma_min, sigma_max=settings.kernel.sigma_max)
-    table = [(row.sigma, row.rms) for row in find(settings.start_from or "").card.error_table]
+    table = [(row.sigma, row.rms) for row in _start(settings, shape).error_table]
     return Iterates(dataset, patches, chosen, table, kernel, settings.seed)
+
+
+def _start(settings: TrainSettings, shape: DataSettings) -> PriorCard:
+    """The card of the prior to start from, which must have the scaling of the configuration."""
+    fix = "Name a prior of the same scaling, e.g. ct-white."
+    if settings.start_from is None:
+        raise InputError(
+            "training configuration, start_from", expected="a prior to tune", got="none", fix=fix
+        )
+    card = find(settings.start_from).card
+    ours = (shape.offset_hu, shape.scale_hu, settings.sigma_data, settings.mean)
+    theirs = (card.scaling.offset, card.scaling.scale, card.sigma_data, card.mean)
+    if ours != theirs:
+        raise InputError(
+            "training configuration, scaling",
+            expected=f"offset, scale, sigma_data and mean of {card.name}, {theirs}",
+            got=f"{ours}",
+            fix=fix,
+        )
+    return card
 
 
 def start_weights(settings: TrainSettings) -> dict[str, Tensor] | None:
@@ -163,7 +187,7 @@ def _check_patch(training: Dataset, shape: DataSettings) -> Tensor:
     """The middle of a training person's slice, scaled."""
     person: Person = training.people[0]
     image = person.slices[len(person.slices) // 2]
-    row, column = ((n - CHECK_SIDE) // 2 for n in image.shape)
+    row, column = (max(n - CHECK_SIDE, 0) // 2 for n in image.shape)
     return (image[row : row + CHECK_SIDE, column : column + CHECK_SIDE] - shape.offset_hu) / shape.scale_hu
 
 
@@ -202,7 +226,7 @@ def _thumbnail(image: Tensor, side: int = 64) -> Tensor:
     small = functional.adaptive_avg_pool2d(image.clamp(-1000, 1000)[None, None], side).flatten()
     small = small - small.mean()
     length: Tensor = torch.linalg.vector_norm(small)
-    return small / length
+    return small / length.clamp_min(1e-6)  # a slice of air alone is like nothing
 
 
 def _checked(model: Any, what: str, values: dict[str, Any]) -> Any:
@@ -210,10 +234,10 @@ def _checked(model: Any, what: str, values: dict[str, Any]) -> Any:
         return TypeAdapter(model).validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
+        place = ".".join(str(part) for part in first["loc"]) or what
         raise InputError(
             f"training configuration, {what}",
-            expected=first["msg"],
-            got=f"{place}",
-            fix="See the documented keys.",
+            expected="the documented keys and ranges",
+            got=f"{place}: {first['msg'].lower()}",
+            fix="See benchmarks/training for configurations that work.",
         ) from error

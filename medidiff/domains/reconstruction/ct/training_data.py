@@ -92,7 +92,7 @@ def read_split(folder: Path, split: str, *, must_ship: bool = True) -> Dataset:
         )
     people: dict[str, list[tuple[Tensor, float]]] = {}
     for row in rows:
-        volume = read_volume(_inside(folder, row["file"]))
+        volume = read_volume(_unchanged(_inside(folder, row["file"]), row["sha256"]))
         slices = [(torch.from_numpy(np.ascontiguousarray(s)), volume.spacing_mm[2]) for s in volume.array]
         people.setdefault(row["person"], []).extend(slices)
     digest = hashlib.sha256("".join(sorted(row["sha256"] for row in rows)).encode()).hexdigest()
@@ -109,6 +109,25 @@ def _inside(folder: Path, name: str) -> Path:
             expected="files below its folder",
             got="a path out of it",
             fix="Mend the manifest.",
+        )
+    return file
+
+
+def _unchanged(file: Path, sha256: str) -> Path:
+    """The file, if it is the one that the manifest lists: a card's digest of the data must be true."""
+    try:
+        with file.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(
+            f"data {file.name}", expected="a file", got=str(error.strerror).lower(), fix="Get the data again."
+        ) from error
+    if found != sha256:
+        raise InputError(
+            f"data {file.name}",
+            expected="the file of manifest.csv",
+            got="another digest",
+            fix="Get the data again, or write the manifest anew.",
         )
     return file
 
@@ -191,17 +210,17 @@ def _manifest(folder: Path) -> list[dict[str, str]]:
     try:
         with (folder / "manifest.csv").open(newline="", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))
-    except OSError as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(
             f"data {folder.name}",
-            expected="manifest.csv",
-            got=str(error.strerror),
+            expected="manifest.csv, a table in UTF-8",
+            got=str(error.strerror).lower() if isinstance(error, OSError) else "something else",
             fix="Give the folder that holds it.",
         ) from error
-    if not rows or not needed <= set(rows[0]):
+    if not rows or not needed <= set(rows[0]) or not all(str(row["slices"]).isdigit() for row in rows):
         raise InputError(
             "manifest.csv",
-            expected=f"columns {', '.join(sorted(needed))}",
+            expected=f"rows with columns {', '.join(sorted(needed))}, slices a whole number",
             got="others",
             fix="See the documentation.",
         )
