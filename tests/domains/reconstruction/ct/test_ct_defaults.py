@@ -1,0 +1,79 @@
+"""Defaults by views, arc and dose: interpolated between knots, and said where they end."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+
+import pytest
+
+from medidiff.domains.reconstruction.ct import defaults as module
+from medidiff.domains.reconstruction.ct.defaults import defaults_for, model_error
+
+FIXED = {"evaluations": 7, "repeats": 1, "cg_iterations": 5, "mirror": False}
+
+
+def part(*names: str, base: float = 1.0) -> dict[str, list[dict[str, float]]]:
+    """Knots whose values are powers of where they stand, so that the logarithms are straight."""
+
+    def knots(*at: float, power: float, size: float = 1.0) -> list[dict[str, float]]:
+        return [{"at": a, **dict.fromkeys(names, size * a**power)} for a in at]
+
+    return {
+        "by_views": knots(8, 60, 24, power=-1, size=base),
+        "by_arc_deg": knots(90, 180, power=-2, size=180**2),
+        "by_photons": knots(1e4, 1e6, power=-0.5, size=1e3),
+    }
+
+
+@pytest.fixture(autouse=True)
+def table(monkeypatch: pytest.MonkeyPatch) -> None:
+    levels = ("first_hu", "last_hu", "prox_factor")
+    made = {
+        "model_error_per_mm": 0.004,
+        "tv": {"start_iterations": 9, **part("tv_weight")},
+        "white": {**FIXED, **part(*levels, base=1000.0)},
+        "tuned": {**FIXED, **part(*levels, base=500.0)},
+    }
+    monkeypatch.setattr(module, "_table", lambda: made)
+
+
+@pytest.mark.parametrize("views", [8, 11, 24, 37, 60])
+def test_views_between_knots_are_interpolated(views: int) -> None:
+    found = defaults_for(views, 180.0, None, "white")
+    assert found.fast.first_hu == pytest.approx(1000 / views)
+    assert found.tv_weight == pytest.approx(1 / views)
+    assert found.notes == ()
+
+
+def test_arc_and_dose_multiply() -> None:
+    """(180/120)^2 of the arc and 1e3 / sqrt(1e5) of the dose."""
+    found = defaults_for(24, 120.0, 1e5, "tuned")
+    assert found.fast.last_hu == pytest.approx(500 / 24 * 1.5**2 * 1e3 / 1e5**0.5)
+    assert (found.fast.evaluations, found.fast.repeats, found.fast.cg_iterations) == (7, 1, 5)
+    assert (found.start_iterations, found.fast.mirror) == (9, False)
+
+
+def test_outside_the_knots_the_end_is_used_and_said_once() -> None:
+    found = defaults_for(200, 60.0, 1e8, "white")
+    assert found.fast.first_hu == pytest.approx(1000 / 60 * 4 * 1)
+    assert len(found.notes) == 3
+    assert found.notes[0].startswith("200 views lie outside the tuned range of 8 to 60")
+
+
+def test_the_model_error_grows_with_the_pixel() -> None:
+    assert model_error(1.4) == pytest.approx(0.0056)
+
+
+def test_the_shipped_table_is_whole() -> None:
+    """Every knot of every part has positive numbers, and levels fall."""
+    shipped = json.loads(files("medidiff.domains.reconstruction.ct").joinpath("defaults.json").read_text())
+    assert 0 < shipped["model_error_per_mm"] < 0.02
+    for role in ("white", "tuned"):
+        for knot in shipped[role]["by_views"]:
+            assert knot["first_hu"] > knot["last_hu"] > 0
+            assert knot["prox_factor"] > 0
+    for role in ("white", "tuned", "tv"):
+        assert {"by_views", "by_arc_deg", "by_photons"} <= shipped[role].keys()
+    factors = next(knot for knot in shipped["tv"]["by_arc_deg"] if knot["at"] == 180)
+    assert factors["tv_weight"] == 1  # a full arc is the base
