@@ -202,6 +202,19 @@ def test_slabs_change_little_but_memory(
         assert ours == pytest.approx(theirs, rel=0.02)
 
 
+def test_slabs_of_different_doses_share_one_weight_of_total_variation(
+    body: Body, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each slab's weights are made relative to its own mean, so lambda must follow."""
+    m, _ = simulate_ct(body(24, 24, 24, 10.0, 10.0), views=8, photons=1e5)
+    faint = np.where(np.arange(24) < 12, 1, 0.01)[:, None, None]
+    m = replace(m, weights=m.weights * faint)
+    whole = reconstruct_ct(m, method="tv")["tv"].array
+    monkeypatch.setattr(module, "SLAB_VOXELS", 17 * 24 * 24)
+    error = reconstruct_ct(m, method="tv")["tv"].array - whole
+    assert np.sqrt(np.mean(error**2)) < 4.0
+
+
 @pytest.mark.parametrize("coupling", ["noise", "both"])
 def test_coupled_noise_works_in_slabs(
     coupling: str, body: Body, tiny_prior: str, monkeypatch: pytest.MonkeyPatch
