@@ -49,6 +49,7 @@ from medidiff.metrics import body_mask
 
 _FAR_MM = 1e6  # slices of different people must not be coupled
 _SIDE = 256
+_DOSE, _DOSE_POWER = 1e5, 0.25  # levels at other doses: times (1e5 / photons)^(1/4)
 
 
 class IterateSettings(BaseModel):
@@ -68,6 +69,8 @@ class IterateSettings(BaseModel):
     spacing_mm: tuple[float, float] = Field((1.1, 1.9), description="pixel sizes, drawn evenly")
     first_hu: tuple[float, float] = Field((160.0, 260.0))
     last_hu: tuple[float, float] = Field((12.0, 25.0))
+    first_hu_dose: tuple[float, float] = Field((220.0, 340.0), description="at 1e5 photons")
+    last_hu_dose: tuple[float, float] = Field((28.0, 45.0), description="at 1e5 photons")
     evaluations: tuple[int, int] = Field((6, 10))
     prox_factor: tuple[float, float] = Field((3.0, 12.0), description="without noise")
     prox_factor_dose: tuple[float, float] = Field((2.0, 5.0), description="with photon noise")
@@ -191,12 +194,17 @@ class Iterates:
         volume = self._draw_volume(rng)
         measurement, reference = self._measure(volume, rng)
         start = tv_image(measurement, s.tv_weight, iterations=s.tv_iterations, tolerance=0.0).image
+        first, last, factors = s.first_hu, s.last_hu, s.prox_factor
+        dose = 1.0
+        if measurement.photons is not None:
+            # Noise has levels of its own, so that the level tells the network how noisy the data are.
+            first, last, factors = s.first_hu_dose, s.last_hu_dose, s.prox_factor_dose
+            dose = (_DOSE / measurement.photons) ** _DOSE_POWER
         fast = FastSettings(
-            first_hu=float(np.exp(rng.uniform(*np.log(s.first_hu)))),
-            last_hu=float(np.exp(rng.uniform(*np.log(s.last_hu)))),
+            first_hu=dose * _between(first, rng),
+            last_hu=dose * _between(last, rng),
             evaluations=int(rng.integers(s.evaluations[0], s.evaluations[1] + 1)),
         )
-        factors = s.prox_factor if measurement.photons is None else s.prox_factor_dose
         truth = torch.from_numpy(hu_to_water(reference.array))
         mask = torch.from_numpy(body_mask(reference.array)).float()
         mask = mask + s.outside * (1 - mask)
@@ -207,7 +215,7 @@ class Iterates:
             state=self.scaling.to_scaled(start)[:, None],
             problem=scaled_problem(measurement, self.scaling, torch.device("cpu")),
             times=level_grid(self.kernel, fast, self.scaling),
-            prox_factor=float(np.exp(rng.uniform(*np.log(factors)))),
+            prox_factor=_between(factors, rng),
             level=0,
             estimates=[],
         )
@@ -236,7 +244,7 @@ class Iterates:
             arc = float(rng.uniform(90, 150))
             views = max(views, 40)
         first = 0.0 if rng.random() < 0.5 else float(rng.uniform(0, 180))
-        photons = float(np.exp(rng.uniform(*np.log(s.photons)))) if rng.random() < s.dose_share else None
+        photons = _between(s.photons, rng) if rng.random() < s.dose_share else None
         angles = [first + k * arc / views for k in range(views)]
         return simulate_ct(
             volume, angles_deg=angles, photons=photons, matrix=_SIDE, seed=int(rng.integers(2**31))
@@ -251,6 +259,11 @@ class _Given:
 
     def denoise(self, x: Tensor, t: Tensor, context: Context) -> Estimate:
         return Estimate(self.estimate, self.estimate)
+
+
+def _between(ends: tuple[float, float], rng: np.random.Generator) -> float:
+    """A number between two, even in the logarithm."""
+    return float(np.exp(rng.uniform(*np.log(ends))))
 
 
 def _mean_square(error: Tensor, weight: Tensor) -> Tensor:
