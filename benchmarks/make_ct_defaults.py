@@ -40,8 +40,8 @@ LAST_HU = (8.0, 12.0, 20.0, 30.0)
 PROX = (2.0, 4.0, 8.0, 16.0)
 SLICES, START_ITERATIONS = 12, 60
 FIXED = {
-    "tuned": {"evaluations": 8, "repeats": 0, "cg_iterations": 6, "mirror": True},
-    "white": {"evaluations": 20, "repeats": 0, "cg_iterations": 6, "mirror": False},
+    "tuned": {"evaluations": 8, "cg_iterations": 6, "mirror": True},
+    "white": {"evaluations": 20, "cg_iterations": 6, "mirror": False},
 }
 
 
@@ -66,10 +66,10 @@ class Case:
 
     def fast(self, prior: Any, settings: FastSettings) -> float:
         """PSNR of fast mode from the case's start."""
-        positions = [z * self.measurement.slice_spacing_mm for z in range(len(self.reference.array))]
+        dz = self.measurement.slice_spacing_mm
         net = prior.denoiser
         image = reconstruct_fast(
-            self.problem, net, net.kernel, self.scaling, prior.card.error_at, self.start, positions, settings
+            self.problem, net, net.kernel, self.scaling, prior.card.error_at, self.start, dz, settings
         )
         return self.score(image)
 

@@ -70,7 +70,7 @@ def main() -> None:
                     scaling,
                     error,
                     case.start,
-                    [z * case.measurement.slice_spacing_mm for z in range(case.measurement.shape[0])],
+                    case.measurement.slice_spacing_mm,
                     fast,
                 )
             )

@@ -55,7 +55,6 @@ def defaults_for(views: int, arc_deg: float, photons: float | None, role: str = 
             last_hu=values["last_hu"],
             prox_factor=values["prox_factor"],
             evaluations=int(fast["evaluations"]),
-            repeats=int(fast["repeats"]),
             cg_iterations=int(fast["cg_iterations"]),
             mirror=bool(fast["mirror"]),
         ),

@@ -18,9 +18,7 @@ The core sees x = (HU - offset)/scale; attenuation in water units is w = 1 + HU/
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -47,14 +45,13 @@ NOISY_COUPLINGS = ("noise", "both")  # of re-noising, so kappa must be above 0
 class FastSettings:
     """The loop's numbers, all in HU where they are levels; the defaults file holds one set a case.
 
-    `repeats` more evaluations are made at the last level. `prox_factor` multiplies the card's error.
+    `prox_factor` multiplies the card's error.
     `noise_length_mm` and `z_weight` (of |D_z HU|, per HU/mm) act with coupling noise, tv or both.
     """
 
     first_hu: float = 200.0
     last_hu: float = 15.0
     evaluations: int = 8
-    repeats: int = 0
     prox_factor: float = 3.0
     cg_iterations: int = 6
     kappa: float = 0.0
@@ -67,7 +64,7 @@ class FastSettings:
     @property
     def passes(self) -> int:
         """Network evaluations of the whole volume."""
-        return (self.evaluations + self.repeats) * (2 if self.mirror else 1)
+        return self.evaluations * (2 if self.mirror else 1)
 
 
 @dataclass(frozen=True)
@@ -112,19 +109,6 @@ def scaled_problem(measurement: CTMeasurement, scaling: Scaling, device: torch.d
     )
 
 
-def error_law(table: Sequence[tuple[float, float]]) -> Callable[[float], float]:
-    """r(sigma) of a table of (sigma, rms) pairs: log-log interpolation, constant slope beyond the ends."""
-    points = sorted((math.log(s), math.log(r)) for s, r in table)
-
-    def law(sigma: float) -> float:
-        x = math.log(sigma)
-        upper = next((k for k, (p, _) in enumerate(points) if p >= x), len(points) - 1)
-        (x0, y0), (x1, y1) = points[max(upper, 1) - 1], points[max(upper, 1)]
-        return math.exp(y0 + (y1 - y0) * (x - x0) / (x1 - x0))
-
-    return law
-
-
 def reconstruct_fast(
     problem: ScaledProblem,
     net: Denoiser,
@@ -132,7 +116,7 @@ def reconstruct_fast(
     scaling: Scaling,
     error: Callable[[float], float],
     start: Tensor,
-    positions_mm: Sequence[float],
+    slice_spacing_mm: float,
     settings: FastSettings,
     *,
     seed: int = 0,
@@ -143,7 +127,7 @@ def reconstruct_fast(
     """The image in water units (z, y, x) from `start`, an image in water units of the same shape.
 
     `net` denoises slices (B, 1, y, x) of the scaled image; `error` is its rms error at sigma, scaled;
-    `positions_mm` (z,) are the slices' centres, for the couplings.
+    `slice_spacing_mm` and `first_slice` (of a slab in its volume) place the slices for the couplings.
     """
     sliced: Denoiser = Sliced(net, axis=2, chunk=chunk)
     denoiser = ProximalData(
@@ -154,11 +138,12 @@ def reconstruct_fast(
         error=lambda t: settings.prox_factor * error(float(kernel.sigma(t))),
         max_iterations=settings.cg_iterations,
         lower=scaling.air,
-        coupling=_total_variation(settings, scaling, positions_mm),
+        coupling=_total_variation(settings, scaling, len(start), slice_spacing_mm),
     )
     law: NoiseLaw = Gaussian()
-    if settings.coupling in NOISY_COUPLINGS and len(positions_mm) > 1:
-        law = ZCorrelated(tuple(positions_mm), settings.noise_length_mm)
+    if settings.coupling in NOISY_COUPLINGS:
+        centres = tuple(z * slice_spacing_mm for z in range(first_slice + len(start)))
+        law = ZCorrelated(centres, settings.noise_length_mm)
     context = Context(streams=NoiseStreams(seed, first_slice=first_slice), noise=law)
     state = scaling.to_scaled(start)[None, None]
     grid = level_grid(kernel, settings, scaling)
@@ -170,19 +155,14 @@ def reconstruct_fast(
 
 
 def level_grid(kernel: Kernel, settings: FastSettings, scaling: Scaling) -> Tensor:
-    """The times of the levels: Karras' spacing, then repeats that fall by a hundredth (a grid decreases)."""
-    low = settings.last_hu / scaling.scale
-    grid = karras_grid(
-        kernel, settings.evaluations, sigma_max=settings.first_hu / scaling.scale, sigma_min=low
-    )
-    more = [kernel.at_sigma(low * 0.99**k) for k in range(1, settings.repeats + 1)]
-    return torch.cat([grid, torch.stack(more)]) if more else grid
+    """The times of the levels, in Karras' spacing."""
+    first, last = settings.first_hu / scaling.scale, settings.last_hu / scaling.scale
+    return karras_grid(kernel, settings.evaluations, sigma_max=first, sigma_min=last)
 
 
 def _total_variation(
-    settings: FastSettings, scaling: Scaling, positions_mm: Sequence[float]
+    settings: FastSettings, scaling: Scaling, slices: int, slice_spacing_mm: float
 ) -> ZTotalVariation | None:
-    if settings.coupling not in {"tv", "both"} or len(positions_mm) < 2:
+    if settings.coupling not in {"tv", "both"} or slices < 2:
         return None
-    gaps = [abs(b - a) for a, b in itertools.pairwise(positions_mm)]
-    return ZTotalVariation(ZDifference(len(positions_mm), gaps), settings.z_weight * scaling.scale)
+    return ZTotalVariation(ZDifference(slices, slice_spacing_mm), settings.z_weight * scaling.scale)

@@ -234,7 +234,7 @@ def _in_slabs(
     square, evaluations = 0.0, 0
     slabs = list(slab_ranges(measurement.shape, SLAB_VOXELS, OVERLAP))
     # Weights are made relative to their mean: a slab's weight of total variation must follow, or seams show.
-    whole, noisy = mean_weight(measurement), options.fast.coupling in NOISY_COUPLINGS
+    whole = mean_weight(measurement)
     for number, (low, high, first, last) in enumerate(slabs, 1):
         part = measurement.slices(low, high) if len(slabs) > 1 else measurement
         told = numbered(progress, number, len(slabs))
@@ -243,7 +243,7 @@ def _in_slabs(
         own = replace(
             options,
             defaults=replace(options.defaults, tv_weight=tv_weight),
-            first_slice=0 if noisy else low,  # coupled noise counts positions, and a slab has its own
+            first_slice=low,
         )
         water, evaluations = _one(part, method, net, own, begin, told)
         square += _data_square(part, water, first - low, last - low)
@@ -296,7 +296,7 @@ def _one(
         scaling,
         net.card.error_at,
         start.to(net.device),
-        [z * measurement.slice_spacing_mm for z in range(len(measurement.sinogram))],
+        measurement.slice_spacing_mm,
         options.fast,
         seed=options.seed,
         first_slice=options.first_slice,

@@ -88,8 +88,7 @@ def objective(settings: TrainSettings, data: Path) -> Objective:
     if isinstance(chosen, DenoisingSettings):
         return Denoising(patches, chosen.levels, settings.seed)
     kernel = EDM(sigma_min=settings.kernel.sigma_min, sigma_max=settings.kernel.sigma_max)
-    table = [(row.sigma, row.rms) for row in _start(settings, shape).error_table]
-    return Iterates(dataset, patches, chosen, table, kernel, settings.seed)
+    return Iterates(dataset, patches, chosen, _start(settings, shape).error_at, kernel, settings.seed)
 
 
 def _start(settings: TrainSettings, shape: DataSettings) -> PriorCard:

@@ -16,6 +16,7 @@ the loop's. Every group is a pure function of (seed, number), and its state is p
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,13 +38,13 @@ from medidiff.domains.reconstruction.ct.fast import (
     FastSettings,
     ScaledProblem,
     Scaling,
-    error_law,
     level_grid,
     scaled_problem,
 )
 from medidiff.domains.reconstruction.ct.measurement import CTMeasurement
 from medidiff.domains.reconstruction.ct.simulate import simulate_ct
 from medidiff.domains.reconstruction.ct.training_data import Dataset, Patches, draw_slice, halve
+from medidiff.errors import InputError
 from medidiff.io.volume import Volume
 from medidiff.metrics import body_mask
 
@@ -106,39 +107,44 @@ class Iterates:
         dataset: Dataset,
         patches: Patches,
         settings: IterateSettings,
-        error_table: list[tuple[float, float]],
+        error: Callable[[float], float],
         kernel: Kernel,
         seed: int,
     ) -> None:
         self.dataset, self.patches, self.settings, self.seed = dataset, patches, settings, seed
         self.scaling = Scaling(patches.offset, patches.scale)
-        self.error = error_law(error_table)
+        self.error = error
         self.kernel = kernel
         self.groups: list[Group] = []
         self.next = 0
 
     def loss(self, denoiser: NetDenoiser, step: int) -> Tensor:
-        """One slice of each group, and a batch of white noise; a group through its slices moves on."""
-        s = self.settings
+        """One slice of each group, and a batch of white noise; a group through its slices moves on.
+
+        Groups move on before the caller's backward pass: a step that fails afterwards must be resumed from
+        the checkpoint before it, as the trainer does. Groups live on the CPU, whatever the network's device.
+        """
+        s, device = self.settings, next(denoiser.net.parameters()).device
         while len(self.groups) < s.groups:
             group = self._new()
             # Staggered, so that a batch holds several levels from the first step on.
             group.level = len(self.groups) * len(group.times) // s.groups
             self.groups.append(group)
         picks = [len(group.estimates) for group in self.groups]
-        x = torch.stack([g.state[k] for g, k in zip(self.groups, picks, strict=True)])
-        truth = torch.stack([g.truth[k] for g, k in zip(self.groups, picks, strict=True)])
-        mask = torch.stack([g.mask[k] for g, k in zip(self.groups, picks, strict=True)])
+        x, truth, mask = (
+            torch.stack([getattr(g, part)[k] for g, k in zip(self.groups, picks, strict=True)]).to(device)
+            for part in ("state", "truth", "mask")
+        )
         t = torch.stack([g.times[g.level] for g in self.groups])
         estimate = denoiser.denoise(x, t).x0
         wrong, before = (_mean_square(e - truth, mask) for e in (estimate, x))
         loss = (wrong / (before + (s.floor_hu / self.scaling.scale) ** 2)).mean()
         if s.white_weight > 0:
-            clean = self.patches(step)
+            clean = self.patches(step).to(device)
             loss = loss + s.white_weight * white_loss(
                 denoiser, clean, s.white_levels, generator(self.seed, step, 1)
             )
-        for index, (group, new) in enumerate(zip(self.groups, estimate.detach(), strict=True)):
+        for index, (group, new) in enumerate(zip(self.groups, estimate.detach().cpu(), strict=True)):
             group.estimates.append(new)
             if len(group.estimates) == len(group.truth):
                 self.groups[index] = self._advance(group)
@@ -223,6 +229,7 @@ class Iterates:
     def _draw_volume(self, rng: np.random.Generator) -> Volume:
         """Slices of one native size, mirrored at random, stacked as if far apart."""
         s = self.settings
+        _check_sizes(self.dataset, s.native_share)
         wide = rng.random() < s.native_share
         slices = [self._draw_image(rng, wide) for _ in range(s.slices)]
         spacing = float(rng.uniform(*s.spacing_mm)) / (2 if wide else 1)
@@ -248,6 +255,19 @@ class Iterates:
         angles = [first + k * arc / views for k in range(views)]
         return simulate_ct(
             volume, angles_deg=angles, photons=photons, matrix=_SIDE, seed=int(rng.integers(2**31))
+        )
+
+
+def _check_sizes(dataset: Dataset, native_share: float) -> None:
+    """Raise InputError when the slices that groups are made of do not exist."""
+    sides = {tuple(image.shape) for person in dataset.people for image in person.slices}
+    wide, narrow = (2 * _SIDE, 2 * _SIDE) in sides, (_SIDE, _SIDE) in sides
+    if (native_share > 0 and not wide) or not (wide or narrow):
+        raise InputError(
+            "training data",
+            expected=f"slices of {2 * _SIDE} or {_SIDE} pixels a side",
+            got=", ".join(f"{rows} x {columns}" for rows, columns in sorted(sides)),
+            fix=f"Give such slices; without any of {2 * _SIDE}, set native_share to 0.",
         )
 
 

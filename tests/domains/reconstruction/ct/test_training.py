@@ -289,7 +289,7 @@ def iterates(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Iterates]:
         dataset = people(*groups)
         patches = Patches(dataset, PatchSettings(patch=32), 2, -400.0, 480.0, seed)
         chosen = IterateSettings.model_validate({**ITERATES, **changes})
-        return Iterates(dataset, patches, chosen, [(0.01, 0.01), (1.0, 0.7)], KERNEL, seed)
+        return Iterates(dataset, patches, chosen, lambda sigma: 0.7 * sigma, KERNEL, seed)
 
     return make
 
