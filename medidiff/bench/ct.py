@@ -2,7 +2,7 @@
 
 The bar is an oracle: for each volume, the total variation that scores best on that very volume, over a grid
 of lambda run to convergence along a descending path, with and without weights. The diffusion arm has no such
-luxury: its numbers come from the defaults, which were tuned on other people. Protocol: `medidiff.metrics`.
+luxury: its numbers come from the defaults. Protocol: `medidiff.metrics`.
 """
 
 from __future__ import annotations
