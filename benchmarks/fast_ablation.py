@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from make_ct_defaults import Case, validation_volumes
 
-from medidiff.domains.reconstruction.ct.baselines import fbp_image
-from medidiff.domains.reconstruction.ct.defaults import defaults_for
-from medidiff.domains.reconstruction.ct.fast import Scaling, reconstruct_fast
+from medidiff.domains.reconstruction.ct.methods.baselines import fbp_image
+from medidiff.domains.reconstruction.ct.methods.defaults import defaults_for
+from medidiff.domains.reconstruction.ct.methods.fast import Scaling, reconstruct_fast
 from medidiff.priors import find, load
 from medidiff.runs.plain import write_json
 from medidiff.runs.provenance import machine, versions

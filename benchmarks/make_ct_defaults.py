@@ -23,9 +23,14 @@ import torch
 
 from medidiff.bench.ct import mean_psnr
 from medidiff.domains.reconstruction.ct import simulate_ct
-from medidiff.domains.reconstruction.ct.attenuation import water_to_hu
-from medidiff.domains.reconstruction.ct.baselines import tv_image
-from medidiff.domains.reconstruction.ct.fast import FastSettings, Scaling, reconstruct_fast, scaled_problem
+from medidiff.domains.reconstruction.ct.methods.baselines import tv_image
+from medidiff.domains.reconstruction.ct.methods.fast import (
+    FastSettings,
+    Scaling,
+    reconstruct_fast,
+    scaled_problem,
+)
+from medidiff.domains.reconstruction.ct.scan.attenuation import water_to_hu
 from medidiff.domains.reconstruction.ct.simulate import model_error
 from medidiff.io import read_volume
 from medidiff.metrics import body_mask, score_volume

@@ -26,9 +26,9 @@ from medidiff.core.process.loop import sample
 from medidiff.core.process.noise import NoiseStreams
 from medidiff.core.process.samplers import PredictorCorrector
 from medidiff.domains.reconstruction.ct import reconstruct_ct, simulate_ct
-from medidiff.domains.reconstruction.ct.attenuation import water_to_hu
-from medidiff.domains.reconstruction.ct.fast import Scaling, scaled_problem
-from medidiff.domains.reconstruction.ct.projector import Projector
+from medidiff.domains.reconstruction.ct.methods.fast import Scaling, scaled_problem
+from medidiff.domains.reconstruction.ct.projection.projector import Projector
+from medidiff.domains.reconstruction.ct.scan.attenuation import water_to_hu
 from medidiff.io.demo import demo_volume
 from medidiff.metrics import score_volume
 from medidiff.priors import choose, load

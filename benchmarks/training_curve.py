@@ -25,10 +25,10 @@ from medidiff.core.denoisers.network import NetDenoiser, build_network
 from medidiff.core.device import precision
 from medidiff.core.process.kernels import EDM
 from medidiff.core.training.trainer import TrainSettings
-from medidiff.domains.reconstruction.ct.defaults import defaults_for
-from medidiff.domains.reconstruction.ct.fast import Scaling, reconstruct_fast
-from medidiff.domains.reconstruction.ct.training import DataSettings, validation_slices
-from medidiff.domains.reconstruction.ct.training_data import read_split
+from medidiff.domains.reconstruction.ct.methods.defaults import defaults_for
+from medidiff.domains.reconstruction.ct.methods.fast import Scaling, reconstruct_fast
+from medidiff.domains.reconstruction.ct.training.data import read_split
+from medidiff.domains.reconstruction.ct.training.task import DataSettings, validation_slices
 from medidiff.metrics import body_mask
 from medidiff.priors import find
 from medidiff.runs.plain import write_json

@@ -15,9 +15,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from medidiff.domains.reconstruction.ct.measurement import CTMeasurement
     from medidiff.domains.reconstruction.ct.reconstruct import reconstruct_ct
     from medidiff.domains.reconstruction.ct.retrospective import retrospective_ct, score
+    from medidiff.domains.reconstruction.ct.scan.measurement import CTMeasurement
     from medidiff.domains.reconstruction.ct.simulate import simulate_ct
     from medidiff.errors import InputError, MedidiffError, MissingError, OutputError
     from medidiff.io.demo import demo_volume
@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "CTMeasurement": "domains.reconstruction.ct.measurement",
+    "CTMeasurement": "domains.reconstruction.ct.scan.measurement",
     "InputError": "errors",
     "MedidiffError": "errors",
     "MissingError": "errors",

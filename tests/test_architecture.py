@@ -78,7 +78,7 @@ def tracked_files() -> list[Path]:
 
 
 def room_of(module: str) -> str:
-    """The room of a dotted module: medidiff.domains.reconstruction.ct.fbp -> domains/reconstruction."""
+    """The room of a dotted module: medidiff.domains.reconstruction.ct.simulate -> domains/reconstruction."""
     parts = module.split(".")[1:]
     if parts[:1] == ["domains"] and len(parts) > 1 and "/".join(parts[:2]) in FLOOR:
         return "/".join(parts[:2])
@@ -204,7 +204,7 @@ PLANTED = [
     ("medidiff.metrics.image", "from medidiff.priors import find", "metrics imports medidiff.priors.find"),
     ("medidiff.runs.result", "import medidiff", "runs imports medidiff"),
     (
-        "medidiff.domains.reconstruction.ct.fbp",
+        "medidiff.domains.reconstruction.ct.methods.fbp",
         "if TYPE_CHECKING:\n    import medidiff.domains.ultrasound.chain",
         "domains/reconstruction imports medidiff.domains.ultrasound.chain",
     ),
@@ -213,7 +213,11 @@ PLANTED = [
         "importlib.import_module('medidiff.domains.reconstruction')",
         "priors imports medidiff.domains.reconstruction",
     ),
-    ("medidiff.domains.reconstruction.ct.fbp", "import argparse", "domains/reconstruction imports argparse"),
+    (
+        "medidiff.domains.reconstruction.ct.methods.fbp",
+        "import argparse",
+        "domains/reconstruction imports argparse",
+    ),
     ("medidiff.transforms.ct", "from medidiff.cli import main", "transforms imports medidiff.cli.main"),
     ("medidiff.core.training.checkpoints", "import pickle", "imports pickle"),
     ("medidiff.core.training.checkpoints", "import torch\ntorch.load(p)", "torch.load"),
@@ -234,7 +238,10 @@ def test_a_planted_fault_is_found(module: str, text: str, fault: str) -> None:
         ("medidiff.priors.find", "from medidiff.core.denoisers import NetDenoiser\nimport torch"),
         ("medidiff.cli.bench", "from medidiff.bench import ct\nfrom medidiff import __version__"),
         ("medidiff.core.denoisers.monai_unet", "import monai"),
-        ("medidiff.domains.reconstruction.ct.fbp", "from . import geometry\nfrom ..shared import null_space"),
+        (
+            "medidiff.domains.reconstruction.ct.methods.fbp",
+            "from . import geometry\nfrom ..shared import null_space",
+        ),
         ("medidiff.io.volume", "np.load(p, allow_pickle=False)\nyaml.safe_load(t)"),
     ],
 )

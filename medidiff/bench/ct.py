@@ -16,8 +16,8 @@ import numpy as np
 
 from medidiff.bench.report import BenchResult, Row
 from medidiff.domains.reconstruction.ct import CTMeasurement, reconstruct_ct, score, simulate_ct
-from medidiff.domains.reconstruction.ct.attenuation import water_to_hu
-from medidiff.domains.reconstruction.ct.baselines import fbp_image, tv_image
+from medidiff.domains.reconstruction.ct.methods.baselines import fbp_image, tv_image
+from medidiff.domains.reconstruction.ct.scan.attenuation import water_to_hu
 from medidiff.io import Volume, read_volume
 from medidiff.io.demo import demo_volume
 from medidiff.metrics import PLANES, PROTOCOL, body_mask, score_volume

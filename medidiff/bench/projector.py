@@ -18,9 +18,9 @@ import numpy as np
 import torch
 
 from medidiff.bench.report import BenchResult, Row
-from medidiff.domains.reconstruction.ct.geometry import Grid, ParallelBeam
-from medidiff.domains.reconstruction.ct.projector import PackedProjector, Projector
-from medidiff.domains.reconstruction.ct.system_matrix import build_matrix, forget_matrices
+from medidiff.domains.reconstruction.ct.projection.projector import PackedProjector, Projector
+from medidiff.domains.reconstruction.ct.projection.system_matrix import build_matrix, forget_matrices
+from medidiff.domains.reconstruction.ct.scan.geometry import Grid, ParallelBeam
 from medidiff.progress import Progress, Report, silent
 
 _RUNS = 5

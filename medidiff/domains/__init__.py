@@ -4,4 +4,4 @@
 `objective(settings, data)`, `start_weights(settings)` and `card_facts(denoiser, settings, data, progress=)`.
 """
 
-TRAININGS = {"ct": "medidiff.domains.reconstruction.ct.training"}
+TRAININGS = {"ct": "medidiff.domains.reconstruction.ct.training.task"}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from medidiff.core.device import choose_device
-from medidiff.domains.reconstruction.ct.defaults import defaults_for
+from medidiff.domains.reconstruction.ct.methods.defaults import defaults_for
 from medidiff.domains.reconstruction.ct.reconstruct import CHUNK
 from medidiff.priors import choose, load
 

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medidiff.core.device import choose_device
-from medidiff.domains.reconstruction.ct.attenuation import hu_to_water, water_to_hu
-from medidiff.domains.reconstruction.ct.baselines import fbp_image, mean_weight, tv_image
-from medidiff.domains.reconstruction.ct.defaults import Defaults, defaults_for, model_error
-from medidiff.domains.reconstruction.ct.fast import (
+from medidiff.domains.reconstruction.ct.figure import draw
+from medidiff.domains.reconstruction.ct.methods.baselines import fbp_image, mean_weight, tv_image
+from medidiff.domains.reconstruction.ct.methods.defaults import Defaults, defaults_for, model_error
+from medidiff.domains.reconstruction.ct.methods.fast import (
     COUPLINGS,
     NOISY_COUPLINGS,
     FastSettings,
@@ -32,10 +32,10 @@ from medidiff.domains.reconstruction.ct.fast import (
     reconstruct_fast,
     scaled_problem,
 )
-from medidiff.domains.reconstruction.ct.figure import draw
-from medidiff.domains.reconstruction.ct.measurement import CTMeasurement, statistical_weights
-from medidiff.domains.reconstruction.ct.projector import Projector
-from medidiff.domains.reconstruction.ct.system_matrix import forecast_bytes
+from medidiff.domains.reconstruction.ct.projection.projector import Projector
+from medidiff.domains.reconstruction.ct.projection.system_matrix import forecast_bytes
+from medidiff.domains.reconstruction.ct.scan.attenuation import hu_to_water, water_to_hu
+from medidiff.domains.reconstruction.ct.scan.measurement import CTMeasurement, statistical_weights
 from medidiff.errors import InputError
 from medidiff.io.volume import Volume
 from medidiff.priors import Prior, choose, load

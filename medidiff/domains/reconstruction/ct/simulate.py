@@ -20,17 +20,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from medidiff.domains.reconstruction.ct import defaults
-from medidiff.domains.reconstruction.ct.attenuation import MU_WATER, hu_to_water, water_to_hu
-from medidiff.domains.reconstruction.ct.geometry import SMALLEST_SIDE, Grid, ParallelBeam
-from medidiff.domains.reconstruction.ct.measurement import (
+from medidiff.domains.reconstruction.ct.methods import defaults
+from medidiff.domains.reconstruction.ct.projection.projector import WIDEST, Projector, Tiles
+from medidiff.domains.reconstruction.ct.projection.system_matrix import build_matrix, forecast_bytes
+from medidiff.domains.reconstruction.ct.scan.attenuation import MU_WATER, hu_to_water, water_to_hu
+from medidiff.domains.reconstruction.ct.scan.geometry import SMALLEST_SIDE, Grid, ParallelBeam
+from medidiff.domains.reconstruction.ct.scan.measurement import (
     CTMeasurement,
     check_photons,
     measurement_notes,
     statistical_weights,
 )
-from medidiff.domains.reconstruction.ct.projector import WIDEST, Projector, Tiles
-from medidiff.domains.reconstruction.ct.system_matrix import build_matrix, forecast_bytes
 from medidiff.errors import InputError
 from medidiff.io.orientation import to_canonical
 from medidiff.io.volume import Volume, block_mean

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from medidiff.domains.reconstruction.ct.geometry import Grid
+from medidiff.domains.reconstruction.ct.scan.geometry import Grid
 from medidiff.io.volume import Volume
 
 

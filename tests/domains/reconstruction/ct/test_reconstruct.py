@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from medidiff.domains.reconstruction.ct import reconstruct as module
-from medidiff.domains.reconstruction.ct.fast import COUPLINGS
-from medidiff.domains.reconstruction.ct.measurement import CTMeasurement
-from medidiff.domains.reconstruction.ct.projector import Projector
+from medidiff.domains.reconstruction.ct.methods.fast import COUPLINGS
+from medidiff.domains.reconstruction.ct.projection.projector import Projector
 from medidiff.domains.reconstruction.ct.reconstruct import reconstruct_ct, slab_ranges
+from medidiff.domains.reconstruction.ct.scan.measurement import CTMeasurement
 from medidiff.domains.reconstruction.ct.simulate import simulate_ct
 from medidiff.errors import InputError, MissingError
 from medidiff.io.volume import Volume

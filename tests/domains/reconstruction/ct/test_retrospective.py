@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from medidiff.domains.reconstruction.ct.projector import Projector
+from medidiff.domains.reconstruction.ct.projection.projector import Projector
 from medidiff.domains.reconstruction.ct.reconstruct import reconstruct_ct
 from medidiff.domains.reconstruction.ct.retrospective import retrospective_ct, score
 from medidiff.domains.reconstruction.ct.simulate import simulate_ct

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from medidiff.core.linear.solvers import cg
-from medidiff.domains.reconstruction.ct.attenuation import MU_WATER, hu_to_water
-from medidiff.domains.reconstruction.ct.projector import Projector
+from medidiff.domains.reconstruction.ct.projection.projector import Projector
+from medidiff.domains.reconstruction.ct.scan.attenuation import MU_WATER, hu_to_water
 from medidiff.domains.reconstruction.ct.simulate import model_error, simulate_ct, upsample
 from medidiff.errors import InputError
 from medidiff.io.volume import Volume

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medidiff.domains.reconstruction.ct.geometry import Grid, ParallelBeam
-from medidiff.domains.reconstruction.ct.measurement import (
+from medidiff.domains.reconstruction.ct.scan.geometry import Grid, ParallelBeam
+from medidiff.domains.reconstruction.ct.scan.measurement import (
     CTMeasurement,
     measurement_notes,
     statistical_weights,

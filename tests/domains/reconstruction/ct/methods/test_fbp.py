@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from medidiff.domains.reconstruction.ct.attenuation import MU_WATER
-from medidiff.domains.reconstruction.ct.fbp import fbp
-from medidiff.domains.reconstruction.ct.geometry import Grid, ParallelBeam
+from medidiff.domains.reconstruction.ct.methods.fbp import fbp
+from medidiff.domains.reconstruction.ct.scan.attenuation import MU_WATER
+from medidiff.domains.reconstruction.ct.scan.geometry import Grid, ParallelBeam
 
 GRID = Grid(96, 96, 1.5, 1.5)
 
@@ -76,7 +76,7 @@ def test_a_missing_arc_is_left_out() -> None:
 
 @pytest.mark.parametrize("slices", [1, 40])
 def test_slices_and_groups_of_views_do_not_mix(slices: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    from medidiff.domains.reconstruction.ct import fbp as module
+    from medidiff.domains.reconstruction.ct.methods import fbp as module
 
     beam = ParallelBeam.sparse(9, grid=GRID)
     y = torch.rand(slices, beam.views, beam.detectors, generator=torch.Generator().manual_seed(0))

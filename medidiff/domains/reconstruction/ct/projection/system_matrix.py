@@ -31,8 +31,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from medidiff.domains.reconstruction.ct.attenuation import MU_WATER
-from medidiff.domains.reconstruction.ct.geometry import Grid, ParallelBeam
+from medidiff.domains.reconstruction.ct.scan.attenuation import MU_WATER
+from medidiff.domains.reconstruction.ct.scan.geometry import Grid, ParallelBeam
 from medidiff.runs.clock import require_memory
 
 TILE = 8

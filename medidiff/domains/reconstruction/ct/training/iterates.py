@@ -32,18 +32,18 @@ from medidiff.core.process.kernels import Kernel
 from medidiff.core.process.noise import NoiseStreams
 from medidiff.core.training.objectives import NoiseLevels, white_loss
 from medidiff.core.training.trainer import generator
-from medidiff.domains.reconstruction.ct.attenuation import hu_to_water
-from medidiff.domains.reconstruction.ct.baselines import tv_image
-from medidiff.domains.reconstruction.ct.fast import (
+from medidiff.domains.reconstruction.ct.methods.baselines import tv_image
+from medidiff.domains.reconstruction.ct.methods.fast import (
     FastSettings,
     ScaledProblem,
     Scaling,
     level_grid,
     scaled_problem,
 )
-from medidiff.domains.reconstruction.ct.measurement import CTMeasurement
+from medidiff.domains.reconstruction.ct.scan.attenuation import hu_to_water
+from medidiff.domains.reconstruction.ct.scan.measurement import CTMeasurement
 from medidiff.domains.reconstruction.ct.simulate import simulate_ct
-from medidiff.domains.reconstruction.ct.training_data import Dataset, Patches, draw_slice, halve
+from medidiff.domains.reconstruction.ct.training.data import Dataset, Patches, draw_slice, halve
 from medidiff.errors import InputError
 from medidiff.io.volume import Volume
 from medidiff.metrics import body_mask

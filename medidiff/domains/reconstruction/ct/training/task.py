@@ -20,7 +20,7 @@ from medidiff.core.denoisers.network import NetDenoiser
 from medidiff.core.process.kernels import EDM
 from medidiff.core.training.objectives import Denoising, NoiseLevels
 from medidiff.core.training.trainer import Objective, TrainSettings
-from medidiff.domains.reconstruction.ct.training_data import (
+from medidiff.domains.reconstruction.ct.training.data import (
     Dataset,
     Patches,
     PatchSettings,
@@ -28,7 +28,7 @@ from medidiff.domains.reconstruction.ct.training_data import (
     halve,
     read_split,
 )
-from medidiff.domains.reconstruction.ct.training_iterates import Iterates, IterateSettings
+from medidiff.domains.reconstruction.ct.training.iterates import Iterates, IterateSettings
 from medidiff.errors import InputError
 from medidiff.metrics import body_mask
 from medidiff.priors import find

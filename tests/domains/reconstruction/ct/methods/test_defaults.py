@@ -7,8 +7,8 @@ from importlib.resources import files
 
 import pytest
 
-from medidiff.domains.reconstruction.ct import defaults as module
-from medidiff.domains.reconstruction.ct.defaults import defaults_for, model_error
+from medidiff.domains.reconstruction.ct.methods import defaults as module
+from medidiff.domains.reconstruction.ct.methods.defaults import defaults_for, model_error
 
 FIXED = {"evaluations": 7, "cg_iterations": 5, "mirror": False}
 
@@ -67,7 +67,7 @@ def test_the_model_error_grows_with_the_pixel() -> None:
 
 def test_the_shipped_table_is_whole() -> None:
     """Every knot of every part has positive numbers, and levels fall."""
-    shipped = json.loads(files("medidiff.domains.reconstruction.ct").joinpath("defaults.json").read_text())
+    shipped = json.loads(files("medidiff.domains.reconstruction.ct.methods").joinpath("defaults.json").read_text())
     assert 0 < shipped["model_error_per_mm"] < 0.02
     for role in ("white", "tuned"):
         for knot in shipped[role]["by_views"]:

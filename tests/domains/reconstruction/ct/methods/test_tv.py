@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from medidiff.domains.reconstruction.ct.geometry import Grid, ParallelBeam
-from medidiff.domains.reconstruction.ct.projector import Projector
-from medidiff.domains.reconstruction.ct.tv import relative_weights, tv, tv_path
+from medidiff.domains.reconstruction.ct.methods.tv import relative_weights, tv, tv_path
+from medidiff.domains.reconstruction.ct.projection.projector import Projector
+from medidiff.domains.reconstruction.ct.scan.geometry import Grid, ParallelBeam
 from medidiff.errors import InputError
 from medidiff.progress import Progress
 

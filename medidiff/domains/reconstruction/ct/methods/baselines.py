@@ -8,10 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from medidiff.domains.reconstruction.ct.fbp import Window, fbp
-from medidiff.domains.reconstruction.ct.measurement import CTMeasurement
-from medidiff.domains.reconstruction.ct.projector import Projector
-from medidiff.domains.reconstruction.ct.tv import TOLERANCE, TVResult, relative_weights, tv
+from medidiff.domains.reconstruction.ct.methods.fbp import Window, fbp
+from medidiff.domains.reconstruction.ct.methods.tv import TOLERANCE, TVResult, relative_weights, tv
+from medidiff.domains.reconstruction.ct.projection.projector import Projector
+from medidiff.domains.reconstruction.ct.scan.measurement import CTMeasurement
 from medidiff.progress import Report, silent
 
 MANY_VIEWS = 60  # above it the plain ramp blurs less than Hann helps

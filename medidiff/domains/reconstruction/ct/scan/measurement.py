@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medidiff.domains.reconstruction.ct.geometry import Grid, ParallelBeam
+from medidiff.domains.reconstruction.ct.scan.geometry import Grid, ParallelBeam
 from medidiff.errors import InputError
 from medidiff.io.volume import checked_affine
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from medidiff.domains.reconstruction.ct.baselines import MANY_VIEWS, fbp_image, mean_weight, tv_image
-from medidiff.domains.reconstruction.ct.fbp import fbp
-from medidiff.domains.reconstruction.ct.measurement import CTMeasurement
+from medidiff.domains.reconstruction.ct.methods.baselines import MANY_VIEWS, fbp_image, mean_weight, tv_image
+from medidiff.domains.reconstruction.ct.methods.fbp import fbp
+from medidiff.domains.reconstruction.ct.scan.measurement import CTMeasurement
 from medidiff.domains.reconstruction.ct.simulate import simulate_ct
 from medidiff.io.volume import Volume
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from medidiff.domains.reconstruction.ct.geometry import Grid, ParallelBeam
+from medidiff.domains.reconstruction.ct.scan.geometry import Grid, ParallelBeam
 from medidiff.errors import InputError
 
 GRID = Grid(256, 256, 1.4, 1.4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medidiff.domains.reconstruction.ct.attenuation import hu_to_water, water_to_hu
+from medidiff.domains.reconstruction.ct.scan.attenuation import hu_to_water, water_to_hu
 
 
 @pytest.mark.parametrize(("hu", "water"), [(-1000, 0), (0, 1), (1000, 2), (3071, 4.071), (-2048, 0)])

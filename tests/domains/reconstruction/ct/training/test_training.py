@@ -17,8 +17,9 @@ from medidiff.core.denoisers.network import NetDenoiser, build_network
 from medidiff.core.process.kernels import EDM
 from medidiff.core.training.objectives import Denoising
 from medidiff.core.training.trainer import TrainSettings, train
-from medidiff.domains.reconstruction.ct import training, training_iterates
-from medidiff.domains.reconstruction.ct.training_data import (
+from medidiff.domains.reconstruction.ct.training import iterates as iterates_module
+from medidiff.domains.reconstruction.ct.training import task
+from medidiff.domains.reconstruction.ct.training.data import (
     Dataset,
     Patches,
     PatchSettings,
@@ -27,7 +28,7 @@ from medidiff.domains.reconstruction.ct.training_data import (
     halve,
     read_split,
 )
-from medidiff.domains.reconstruction.ct.training_iterates import Iterates, IterateSettings
+from medidiff.domains.reconstruction.ct.training.iterates import Iterates, IterateSettings
 from medidiff.errors import InputError, MissingError
 from medidiff.io.volume import Volume
 from medidiff.priors import load, pack
@@ -208,13 +209,13 @@ def settings(**changes: Any) -> TrainSettings:
 )
 def test_a_configuration_is_refused_at_the_key(changes: dict[str, Any], place: str, data: Path) -> None:
     with pytest.raises(InputError) as error:
-        training.objective(settings(**changes), data)
+        task.objective(settings(**changes), data)
     assert place in error.value.got
     assert "\n" not in str(error.value)
 
 
 def test_the_objective_trains_on_training_people_alone(data: Path) -> None:
-    found = training.objective(settings(), data)
+    found = task.objective(settings(), data)
     assert isinstance(found, Denoising)
     assert isinstance(found.batches, Patches)
     assert levels(found.batches.dataset) == {1, 2}
@@ -222,27 +223,27 @@ def test_the_objective_trains_on_training_people_alone(data: Path) -> None:
 
 def test_tuning_starts_from_a_prior_of_the_same_scaling(data: Path, tiny_prior: str) -> None:
     iterates = {"kind": "iterates", "groups": 1}
-    assert training.start_weights(settings()) is None
-    weights = training.start_weights(settings(start_from="tiny"))
+    assert task.start_weights(settings()) is None
+    weights = task.start_weights(settings(start_from="tiny"))
     assert weights is not None
     assert weights.keys() == build_network(settings().network).state_dict().keys()
-    assert isinstance(training.objective(settings(start_from="tiny", objective=iterates), data), Iterates)
+    assert isinstance(task.objective(settings(start_from="tiny", objective=iterates), data), Iterates)
     with pytest.raises(InputError) as error:
-        training.objective(settings(objective=iterates), data)
+        task.objective(settings(objective=iterates), data)
     assert error.value.what.endswith("start_from")
     other = {"offset_hu": -400.0, "scale_hu": 500.0, "patch": 32}
     with pytest.raises(InputError) as error:
-        training.objective(settings(start_from="tiny", objective=iterates, data=other), data)
+        task.objective(settings(start_from="tiny", objective=iterates, data=other), data)
     assert error.value.what.endswith("scaling")
     with pytest.raises(MissingError):
-        training.objective(settings(start_from="absent", objective=iterates), data)
+        task.objective(settings(start_from="absent", objective=iterates), data)
 
 
 def test_the_facts_of_a_card_are_measured_and_pack(data: Path, tmp_path: Path) -> None:
     """An untrained network: the error inside the body is known, sigma^2 shrinkage and what noise is left."""
     made = settings()
     denoiser = NetDenoiser(build_network(made.network), KERNEL, 1.0)
-    facts, patch = training.card_facts(denoiser, made, data)
+    facts, patch = task.card_facts(denoiser, made, data)
     assert patch.shape == (96, 96)
     body = (disc(100, 40)[1] + 400) / 480
     inside = body[(body > 0) & (disc(100, 40)[1] > -500)]
@@ -251,11 +252,11 @@ def test_the_facts_of_a_card_are_measured_and_pack(data: Path, tmp_path: Path) -
         expected = np.sqrt(s2**2 * np.mean(inside**2) + s2) / (1 + s2)
         # 5500 pixels: the noise's share is known to 1 / sqrt(2 * 5500) = 1 %.
         assert row["rms"] == pytest.approx(expected, rel=0.05)
-    assert [row["sigma"] * 480 for row in facts["error_table"]] == pytest.approx(training.SIGMAS_HU)
+    assert [row["sigma"] * 480 for row in facts["error_table"]] == pytest.approx(task.SIGMAS_HU)
     assert [row["person"] for row in facts["metrics_by_person"]] == [1]
     assert facts["nearest_training_slice"]["correlation_of_slice"] == pytest.approx(1, abs=0.02)
     assert facts["posterior_allowed"]
-    last = train(made, training.objective(made, data), tmp_path / "run")
+    last = train(made, task.objective(made, data), tmp_path / "run")
     card = load(pack(last, facts, patch, tmp_path / "out", hardware="one core")).card
     assert card.training.dataset == read_split(data, "train").digest
     assert [source.people for source in card.data.sources] == [2]
@@ -265,7 +266,7 @@ def test_the_facts_of_a_card_are_measured_and_pack(data: Path, tmp_path: Path) -
 
 
 def test_a_slice_of_air_is_like_nothing() -> None:
-    assert not training._thumbnail(torch.full((70, 80), -1024.0)).any()
+    assert not task._thumbnail(torch.full((70, 80), -1024.0)).any()
 
 
 ITERATES: dict[str, Any] = {
@@ -282,7 +283,7 @@ ITERATES: dict[str, Any] = {
 
 @pytest.fixture
 def iterates(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Iterates]:
-    monkeypatch.setattr(training_iterates, "_SIDE", 32)
+    monkeypatch.setattr(iterates_module, "_SIDE", 32)
 
     def make(seed: int = 0, **changes: Any) -> Iterates:
         groups = [tuple(torch.from_numpy(disc(side, 30))) for side in (64, 32)]
@@ -340,5 +341,5 @@ def test_reading_real_people(ct_data: Path) -> None:
     """The manifest's digests are those of the files, and a split holds no other's people."""
     validation = read_split(ct_data, "val", must_ship=False)
     assert len(validation.people) >= 3
-    slices = training.validation_slices(validation)
+    slices = task.validation_slices(validation)
     assert all(min(image.shape) < 512 for image in slices)

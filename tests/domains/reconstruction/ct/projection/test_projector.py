@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from medidiff.domains.reconstruction.ct import system_matrix as module
-from medidiff.domains.reconstruction.ct.attenuation import MU_WATER
-from medidiff.domains.reconstruction.ct.geometry import Grid, ParallelBeam
-from medidiff.domains.reconstruction.ct.projector import Projector, Tiles
-from medidiff.domains.reconstruction.ct.system_matrix import (
+from medidiff.domains.reconstruction.ct.projection import system_matrix as module
+from medidiff.domains.reconstruction.ct.projection.projector import Projector, Tiles
+from medidiff.domains.reconstruction.ct.projection.system_matrix import (
     build_matrix,
     forecast_bytes,
     forget_matrices,
     system_matrix,
     tiled_pixels,
 )
+from medidiff.domains.reconstruction.ct.scan.attenuation import MU_WATER
+from medidiff.domains.reconstruction.ct.scan.geometry import Grid, ParallelBeam
 from medidiff.errors import MissingError
 from medidiff.runs import clock
 

@@ -13,16 +13,16 @@ from torch import Tensor
 from medidiff.core.denoisers.estimate import Context, Estimate
 from medidiff.core.denoisers.network import NetDenoiser, build_network
 from medidiff.core.process.kernels import EDM
-from medidiff.domains.reconstruction.ct.fast import (
+from medidiff.domains.reconstruction.ct.methods.fast import (
     FastSettings,
     Scaling,
     level_grid,
     reconstruct_fast,
     scaled_problem,
 )
-from medidiff.domains.reconstruction.ct.geometry import Grid, ParallelBeam
-from medidiff.domains.reconstruction.ct.measurement import CTMeasurement
-from medidiff.domains.reconstruction.ct.projector import Projector
+from medidiff.domains.reconstruction.ct.projection.projector import Projector
+from medidiff.domains.reconstruction.ct.scan.geometry import Grid, ParallelBeam
+from medidiff.domains.reconstruction.ct.scan.measurement import CTMeasurement
 from medidiff.domains.reconstruction.ct.simulate import simulate_ct
 from medidiff.io.volume import Volume
 

@@ -29,8 +29,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from medidiff.domains.reconstruction.ct.projector import Projector, Tiles
-from medidiff.domains.reconstruction.ct.system_matrix import SystemMatrix
+from medidiff.domains.reconstruction.ct.projection.projector import Projector, Tiles
+from medidiff.domains.reconstruction.ct.projection.system_matrix import SystemMatrix
 from medidiff.errors import InputError
 from medidiff.progress import Progress, Report, silent
 

@@ -16,10 +16,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from medidiff.domains.reconstruction.ct.attenuation import MU_WATER
-from medidiff.domains.reconstruction.ct.geometry import Grid, ParallelBeam
-from medidiff.domains.reconstruction.ct.projector import Tiles
-from medidiff.domains.reconstruction.ct.system_matrix import Rows, pixel_centres
+from medidiff.domains.reconstruction.ct.projection.projector import Tiles
+from medidiff.domains.reconstruction.ct.projection.system_matrix import Rows, pixel_centres
+from medidiff.domains.reconstruction.ct.scan.attenuation import MU_WATER
+from medidiff.domains.reconstruction.ct.scan.geometry import Grid, ParallelBeam
 
 Window = Literal["ramp", "shepp-logan", "cosine", "hann"]
 _INDEX_BYTES = 128 << 20  # views are back-projected in groups whose tables are no larger

@@ -33,8 +33,8 @@ from medidiff.core.process.kernels import Kernel
 from medidiff.core.process.loop import sample
 from medidiff.core.process.noise import Gaussian, NoiseLaw, NoiseStreams, ZCorrelated
 from medidiff.core.process.samplers import Renoise
-from medidiff.domains.reconstruction.ct.measurement import CTMeasurement
-from medidiff.domains.reconstruction.ct.projector import Projector
+from medidiff.domains.reconstruction.ct.projection.projector import Projector
+from medidiff.domains.reconstruction.ct.scan.measurement import CTMeasurement
 from medidiff.progress import Report, silent
 
 COUPLINGS = ("none", "tv", "noise", "both")

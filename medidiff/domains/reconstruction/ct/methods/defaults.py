@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from medidiff.domains.reconstruction.ct.fast import FastSettings
+from medidiff.domains.reconstruction.ct.methods.fast import FastSettings
 
 _SCALED = ("tv_weight", "first_hu", "last_hu", "prox_factor")
 

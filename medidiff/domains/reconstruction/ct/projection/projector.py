@@ -17,14 +17,14 @@ import torch
 from torch import Tensor
 
 from medidiff.core.linear.operators import LinearOperator
-from medidiff.domains.reconstruction.ct.geometry import Grid, ParallelBeam
-from medidiff.domains.reconstruction.ct.system_matrix import (
+from medidiff.domains.reconstruction.ct.projection.system_matrix import (
     TILE,
     SystemMatrix,
     fill,
     system_matrix,
     tiled_pixels,
 )
+from medidiff.domains.reconstruction.ct.scan.geometry import Grid, ParallelBeam
 
 WIDEST = 32  # slices in a block: wider ones leave the cache
 

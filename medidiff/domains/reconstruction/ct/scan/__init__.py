@@ -1,0 +1,1 @@
+"""What was measured: rays and pixels in mm, attenuation, a measurement with its statistical weights."""
