@@ -5,8 +5,8 @@ that it names. Only rows of one split whose licence lets weights ship are read. 
 (number of slices)^person_exponent, then a slice of that person, so that a few long series do not fill the
 prior; a slice of 512 pixels serves at its native size and as its 2x2 mean.
 
-Augmentation keeps anatomy: left-right flips, a zoom with antialiasing, some quarter turns (a denoiser of
-patches does not know which way is up, and streaks come from all sides). Nothing is clipped.
+Slices are turned, scaled and bent (`warp`), so that a few hundred of them are not learned by heart. Nothing
+is clipped.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.nn import functional
 
+from medidiff.domains.reconstruction.ct.training.warp import WarpSettings, warp
 from medidiff.errors import InputError
 from medidiff.io import read_volume
 
@@ -43,14 +44,12 @@ COLLECTION_DOI = {
 
 
 class PatchSettings(BaseModel):
-    """How patches are drawn; `zoom` is the largest factor either way."""
+    """How patches are drawn."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     patch: int = Field(96, ge=32)
     person_exponent: float = Field(0.3, ge=0, le=1)
-    zoom: float = Field(1.25, ge=1)
-    zoom_share: float = Field(0.3, ge=0, le=1)
-    turn_share: float = Field(0.25, ge=0, le=1)
+    warp: WarpSettings = WarpSettings()
     air_hu: float = Field(
         -900.0, description="a patch with less than a tenth above this is mostly drawn again"
     )
@@ -169,26 +168,12 @@ class Patches:
     def _patch(self, rng: np.random.Generator) -> Tensor:
         s = self.settings
         image = draw_slice(self.dataset, s.person_exponent, rng)
-        zoomed = rng.random() < s.zoom_share
-        factor = float(np.exp(rng.uniform(-np.log(s.zoom), np.log(s.zoom)))) if zoomed else 1.0
-        size = min(round(s.patch / factor), *image.shape)
+        middle = [max(n - s.patch, 0) / 2 for n in image.shape]
         for _ in range(8):
-            row, column = (int(rng.integers(n - size + 1)) for n in image.shape)
-            piece = image[row : row + size, column : column + size]
+            row, column = ((n - 1) / 2 + rng.uniform(-m, m) for n, m in zip(image.shape, middle, strict=True))
+            piece = warp(image, s.patch, (row, column), s.warp, rng)
             if float((piece > s.air_hu).float().mean()) > 0.1 or rng.random() < 0.03:
                 break
-        if size != s.patch:
-            piece = functional.interpolate(
-                piece[None, None],
-                size=(s.patch, s.patch),
-                mode="bicubic",
-                antialias=True,
-                align_corners=False,
-            )[0, 0]
-        if rng.random() < 0.5:
-            piece = piece.flip(1)
-        if rng.random() < s.turn_share:
-            piece = torch.rot90(piece, int(rng.integers(1, 4)), (0, 1))
         return piece
 
 

@@ -44,6 +44,7 @@ from medidiff.domains.reconstruction.ct.scan.attenuation import hu_to_water
 from medidiff.domains.reconstruction.ct.scan.measurement import CTMeasurement
 from medidiff.domains.reconstruction.ct.simulate import simulate_ct
 from medidiff.domains.reconstruction.ct.training.data import Dataset, Patches, draw_slice, halve
+from medidiff.domains.reconstruction.ct.training.warp import WarpSettings, warp
 from medidiff.errors import InputError
 from medidiff.io.volume import Volume
 from medidiff.metrics import body_mask
@@ -68,6 +69,8 @@ class IterateSettings(BaseModel):
     dose_share: float = Field(0.5, ge=0, le=1, description="share with photon noise")
     photons: tuple[float, float] = Field((3e4, 1e6), description="range, drawn in the logarithm")
     spacing_mm: tuple[float, float] = Field((1.1, 1.9), description="pixel sizes, drawn evenly")
+    warp: WarpSettings = WarpSettings()
+    shift: float = Field(0.06, ge=0, le=0.5, description="of a slice, as a share of its side, either way")
     first_hu: tuple[float, float] = Field((160.0, 260.0))
     last_hu: tuple[float, float] = Field((12.0, 25.0))
     first_hu_dose: tuple[float, float] = Field((220.0, 340.0), description="at 1e5 photons")
@@ -227,14 +230,16 @@ class Iterates:
         )
 
     def _draw_volume(self, rng: np.random.Generator) -> Volume:
-        """Slices of one native size, mirrored at random, stacked as if far apart."""
+        """Slices of one native size, warped, stacked as if far apart."""
         s = self.settings
         _check_sizes(self.dataset, s.native_share)
         wide = rng.random() < s.native_share
         slices = [self._draw_image(rng, wide) for _ in range(s.slices)]
         spacing = float(rng.uniform(*s.spacing_mm)) / (2 if wide else 1)
-        array = torch.stack([image.flip(1) if rng.random() < 0.5 else image for image in slices]).numpy()
-        return Volume.from_array(array, spacing_mm=(_FAR_MM, spacing, spacing), units="HU")
+        warped = [self._warped(image, rng) for image in slices]
+        return Volume.from_array(
+            torch.stack(warped).numpy(), spacing_mm=(_FAR_MM, spacing, spacing), units="HU"
+        )
 
     def _draw_image(self, rng: np.random.Generator, wide: bool) -> Tensor:
         while True:
@@ -243,6 +248,11 @@ class Iterates:
                 return image if wide else halve(image)
             if image.shape == (_SIDE, _SIDE) and not wide:
                 return image
+
+    def _warped(self, image: Tensor, rng: np.random.Generator) -> Tensor:
+        side = image.shape[0]
+        row, column = ((side - 1) / 2 + side * self.settings.shift * rng.uniform(-1, 1, 2)).tolist()
+        return warp(image, side, (row, column), self.settings.warp, rng)
 
     def _measure(self, volume: Volume, rng: np.random.Generator) -> tuple[CTMeasurement, Volume]:
         s = self.settings

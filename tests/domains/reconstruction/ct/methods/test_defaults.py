@@ -67,7 +67,9 @@ def test_the_model_error_grows_with_the_pixel() -> None:
 
 def test_the_shipped_table_is_whole() -> None:
     """Every knot of every part has positive numbers, and levels fall."""
-    shipped = json.loads(files("medidiff.domains.reconstruction.ct.methods").joinpath("defaults.json").read_text())
+    shipped = json.loads(
+        files("medidiff.domains.reconstruction.ct.methods").joinpath("defaults.json").read_text()
+    )
     assert 0 < shipped["model_error_per_mm"] < 0.02
     for role in ("white", "tuned"):
         for knot in shipped[role]["by_views"]:

@@ -29,6 +29,7 @@ from medidiff.domains.reconstruction.ct.training.data import (
     read_split,
 )
 from medidiff.domains.reconstruction.ct.training.iterates import Iterates, IterateSettings
+from medidiff.domains.reconstruction.ct.training.warp import WarpSettings
 from medidiff.errors import InputError, MissingError
 from medidiff.io.volume import Volume
 from medidiff.priors import load, pack
@@ -151,20 +152,19 @@ def test_patches_are_a_function_of_the_step_alone() -> None:
 
 
 def test_a_patch_keeps_values_and_scales_them() -> None:
-    """Without zoom a patch holds voxels of the image: nothing is clipped, (HU + 400) / 480 is exact."""
+    """Unwarped, a patch holds the range of the image: nothing is clipped, (HU + 400) / 480 is exact."""
     image = torch.randint(-1024, 3072, (40, 50)).float()
-    settings = PatchSettings(patch=32, zoom_share=0.0)
-    batch = Patches(people((image,)), settings, 8, -400.0, 480.0, 0)(0)
-    hu = (batch * 480 - 400).round()
-    windows = image.unfold(0, 32, 1).unfold(1, 32, 1).reshape(-1, 32, 32)
-    library = torch.cat([torch.rot90(w, k, (1, 2)) for w in (windows, windows.flip(2)) for k in range(4)])
-    for patch in hu[:, 0]:
-        assert (library == patch).all(dim=(1, 2)).any()
+    still = WarpSettings(turn_deg=0, any_turn_share=0, zoom=1, bend=0, mirror_share=0)
+    settings = PatchSettings(patch=40, warp=still)
+    batch = Patches(people((image[:, :40],)), settings, 2, -400.0, 480.0, 0)(0)
+    torch.testing.assert_close(batch[1, 0] * 480 - 400, image[:, :40], atol=0.01, rtol=0)
 
 
-def test_a_slice_smaller_than_a_patch_is_enlarged() -> None:
-    batch = Patches(people((torch.zeros(20, 24),)), PatchSettings(patch=32), 2, -400.0, 480.0, 0)(0)
-    torch.testing.assert_close(batch, torch.full((2, 1, 32, 32), 400 / 480))
+def test_a_slice_smaller_than_a_patch_lies_in_air() -> None:
+    batch = Patches(people((torch.zeros(20, 24),)), PatchSettings(patch=64), 2, -400.0, 480.0, 0)(0)
+    hu = batch * 480 - 400
+    torch.testing.assert_close(hu[:, :, 0], torch.full((2, 1, 64), -1000.0))
+    torch.testing.assert_close(hu[:, 0, 32, 32], torch.zeros(2), atol=0.01, rtol=0)
 
 
 def test_people_are_drawn_by_a_power_of_their_slices() -> None:
