@@ -1,12 +1,13 @@
 """Tune the defaults of CT reconstruction on validation people, and write `defaults.json`.
 
-    python benchmarks/make_ct_defaults.py --data DIR --prior ct-tuned --out .../ct/defaults.json
+    python benchmarks/make_ct_defaults.py --data DIR --prior ct-tuned --out .../ct/methods/defaults.json
 
-DIR holds `manifest.csv` and the files of split "val". Five of its people are volumes; a block of up to twelve
-slices of each is used. For every knot the grids below are searched one after the other, and the value with
-the best mean PSNR (three planes, five people) is kept; the whole search goes to
-`benchmarks/results/ct-defaults.json`.
-Total variation runs to convergence. The test people and the demo are never opened.
+DIR holds `manifest.csv` and the files of split "val". Five of its people are volumes; the middle six slices
+of each are used. For every knot the settings are climbed one after the other on the grids below, from the
+knot before it, to the best mean PSNR (three planes, five people); every try goes to
+`benchmarks/results/ct-defaults-PRIOR.json`. Total variation runs to convergence, and is searched only for
+the tuned prior: one prior's search must not move the start of the other. Mirror averaging, which helps at any
+setting, is left out of the search. The test people and the demo are never opened.
 """
 
 from __future__ import annotations
@@ -36,18 +37,19 @@ from medidiff.io import read_volume
 from medidiff.metrics import body_mask, score_volume
 from medidiff.priors import find, load
 
-VIEWS = (8, 16, 24, 60)
 ARCS = (90.0, 120.0)  # with 60 views; 180 is the base
-PHOTONS = (1e4, 1e5, 1e6)  # with 24 views
 LAMBDAS = (2e-3, 1e-3, 5e-4, 2e-4, 1e-4)
-FIRST_HU = (100.0, 150.0, 200.0, 300.0)
-LAST_HU = (8.0, 12.0, 20.0, 30.0)
-PROX = (2.0, 4.0, 8.0, 16.0)
-SLICES, START_ITERATIONS = 12, 60
+FIRST_HU = (100.0, 140.0, 200.0, 280.0, 400.0, 560.0, 800.0)
+LAST_HU = (6.0, 8.0, 12.0, 17.0, 24.0, 34.0, 48.0, 68.0, 96.0)
+PROX = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
+SLICES, START_ITERATIONS = 6, 60
+FIELDS = ("first_hu", "last_hu", "prox_factor")
 FIXED = {
     "tuned": {"evaluations": 8, "cg_iterations": 6, "mirror": True},
-    "white": {"evaluations": 20, "cg_iterations": 6, "mirror": False},
+    "white": {"evaluations": 20, "cg_iterations": 6, "mirror": True},
 }
+FIRST_GUESS = FastSettings(first_hu=200.0, last_hu=17.0, prox_factor=6.0)
+NOISY_GUESS = FastSettings(first_hu=280.0, last_hu=34.0, prox_factor=3.0)
 
 
 class Case:
@@ -79,35 +81,52 @@ class Case:
         return self.score(image)
 
 
-def best(values: tuple[float, ...], score: Any, what: str, log: list[dict[str, Any]]) -> float:
-    """The value with the best score; every try goes to `log` and the terminal."""
-    scores = []
-    for value in values:
-        scores.append(score(value))
-        log.append({"what": what, "value": value, "psnr_db": round(scores[-1], 3)})
-        print(log[-1], flush=True)
-    return values[int(np.argmax(scores))]
+class Search:
+    """Hill climbing over grids; keeps every try."""
 
+    def __init__(self, prior: Any, fixed: dict[str, Any], tv_weights: dict[str, float]) -> None:
+        self.prior, self.fixed, self.tv_weights = prior, fixed | {"mirror": False}, tv_weights
+        self.log: list[dict[str, Any]] = []
 
-def tune(
-    cases: list[Case], prior: Any, base: FastSettings, name: str, log: list[dict[str, Any]]
-) -> dict[str, float]:
-    """lambda, then first level, last level and proximal factor of one knot."""
-    weight = best(LAMBDAS, lambda v: np.mean([c.score(c.tv(v)) for c in cases]), f"{name} tv_weight", log)
-    for case in cases:
-        case.start = case.tv(weight, iterations=START_ITERATIONS, tolerance=0.0)
-    for field, grid in (("prox_factor", PROX), ("first_hu", FIRST_HU), ("last_hu", LAST_HU)):
+    def climb(self, grid: tuple[float, ...], start: float, score: Any, what: str) -> float:
+        """The value of the grid from which neither neighbour is better, from the nearest to `start`."""
+        tried: dict[int, float] = {}
 
-        def score(value: float, field: str = field, base: FastSettings = base) -> float:
-            return float(np.mean([c.fast(prior, replace(base, **{field: value})) for c in cases]))
+        def at(index: int) -> float:
+            if index not in tried:
+                tried[index] = score(grid[index])
+                self.log.append({"what": what, "value": grid[index], "psnr_db": round(tried[index], 3)})
+                print(self.log[-1], flush=True)
+            return tried[index]
 
-        base = replace(base, **{field: best(grid, score, f"{name} {field}", log)})
-    return {
-        "tv_weight": weight,
-        "first_hu": base.first_hu,
-        "last_hu": base.last_hu,
-        "prox_factor": base.prox_factor,
-    }
+        here = int(np.argmin([abs(np.log(v / start)) for v in grid]))
+        while True:
+            around = [k for k in (here - 1, here, here + 1) if 0 <= k < len(grid)]
+            best = max(around, key=at)
+            if best == here:
+                return grid[here]
+            here = best
+
+    def knot(self, name: str, cases: list[Case], base: FastSettings, weight: float) -> dict[str, float]:
+        """lambda, then proximal factor, first level and last level of one knot."""
+        if name not in self.tv_weights:
+
+            def tv_score(value: float) -> float:
+                return float(np.mean([case.score(case.tv(value)) for case in cases]))
+
+            self.tv_weights[name] = self.climb(LAMBDAS, weight, tv_score, f"{name} tv_weight")
+        for case in cases:
+            case.start = case.tv(self.tv_weights[name], iterations=START_ITERATIONS, tolerance=0.0)
+        base = replace(base, **self.fixed)
+        for field, grid in (("prox_factor", PROX), ("first_hu", FIRST_HU), ("last_hu", LAST_HU)):
+
+            def score(value: float, field: str = field, base: FastSettings = base) -> float:
+                settings = replace(base, **{field: value})
+                return float(np.mean([case.fast(self.prior, settings) for case in cases]))
+
+            found = self.climb(grid, getattr(base, field), score, f"{name} {field}")
+            base = replace(base, **{field: found})
+        return {"tv_weight": self.tv_weights[name]} | {f: getattr(base, f) for f in FIELDS}
 
 
 def main() -> None:
@@ -116,26 +135,35 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--prior", required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--log", type=Path, default=Path("benchmarks/results/ct-defaults.json"))
     arguments = parser.parse_args()
     prior = load(find(arguments.prior))
     role = prior.card.role
     scaling = Scaling(prior.card.scaling.offset, prior.card.scaling.scale)
     volumes = validation_volumes(arguments.data)
-    log: list[dict[str, Any]] = []
-    base = FastSettings(first_hu=200.0, last_hu=12.0, prox_factor=6.0, **FIXED[role])
     table = json.loads(arguments.out.read_text(encoding="utf-8"))
+    results = Path("benchmarks/results")
+    known = {} if role == "tuned" else json.loads((results / "ct-defaults-ct-tuned.json").read_text())
+    search = Search(prior, FIXED[role], known.get("tv_weights", {}))
     table["model_error_per_mm"] = error = model_error_per_mm(volumes)
 
-    def knot(name: str, **scan: Any) -> dict[str, float]:
+    def knot(name: str, near: dict[str, float], **scan: Any) -> dict[str, float]:
         cases = [Case(v, scaling, model_error=error * pixel_mm(v), **scan) for v in volumes]
-        return tune(cases, prior, base, name, log)
+        base = FastSettings(**{f: near[f] for f in FIELDS})
+        return search.knot(name, cases, base, near.get("tv_weight", 5e-4))
 
-    by_views = {views: knot(f"{views} views", views=views) for views in VIEWS}
-    by_arc = {arc: ratio(knot(f"arc {arc:g}", views=60, arc_deg=arc), by_views[60]) for arc in ARCS}
-    by_photons = {p: ratio(knot(f"{p:g} photons", views=24, photons=p), by_views[24]) for p in PHOTONS}
+    clean, noisy = ({f: getattr(guess, f) for f in FIELDS} for guess in (FIRST_GUESS, NOISY_GUESS))
+    by_views = {24: knot("24 views", clean, views=24)}
+    for views, near in ((16, 24), (8, 16), (60, 24)):
+        by_views[views] = knot(f"{views} views", by_views[near], views=views)
+    by_photons = {1e5: knot("1e+05 photons", noisy, views=24, photons=1e5)}
+    for photons in (1e6, 1e4):
+        by_photons[photons] = knot(f"{photons:g} photons", by_photons[1e5], views=24, photons=photons)
+    by_arc = {arc: knot(f"arc {arc:g}", by_views[60], views=60, arc_deg=arc) for arc in ARCS}
+    by_photons = {p: ratio(values, by_views[24]) for p, values in by_photons.items()}
+    by_arc = {arc: ratio(values, by_views[60]) for arc, values in by_arc.items()}
     by_arc[180.0] = dict.fromkeys(by_views[24], 1.0)
-    for section, fields in ((role, ("first_hu", "last_hu", "prox_factor")), ("tv", ("tv_weight",))):
+    sections = [(role, FIELDS)] + ([("tv", ("tv_weight",))] if role == "tuned" else [])
+    for section, fields in sections:
         for key, knots in (("by_views", by_views), ("by_arc_deg", by_arc), ("by_photons", by_photons)):
             table.setdefault(section, {})[key] = [
                 {"at": at, **{f: round(values[f], 6) for f in fields}} for at, values in sorted(knots.items())
@@ -143,8 +171,9 @@ def main() -> None:
     table[role] |= FIXED[role]
     table["tv"]["start_iterations"] = START_ITERATIONS
     arguments.out.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
-    arguments.log.write_text(
-        json.dumps({"people": len(volumes), "search": log}, indent=1) + "\n", encoding="utf-8"
+    log = {"people": len(volumes), "tv_weights": search.tv_weights, "search": search.log}
+    (results / f"ct-defaults-{arguments.prior}.json").write_text(
+        json.dumps(log, indent=1) + "\n", encoding="utf-8"
     )
 
 
