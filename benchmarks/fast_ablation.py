@@ -27,11 +27,13 @@ from medidiff.runs.provenance import machine, versions
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
-    "no mirror": {"mirror": False},
+    "no flips": {"flips": 0},
+    "two flips a level": {"flips": 2},
     "4 levels": {"evaluations": 4},
-    "6 levels": {"evaluations": 6},
+    "8 levels": {"evaluations": 8},
     "12 levels": {"evaluations": 12},
-    "20 levels, no mirror": {"evaluations": 20, "mirror": False},
+    "16 levels": {"evaluations": 16},
+    "24 levels": {"evaluations": 24},
     "3 CG steps": {"cg_iterations": 3},
     "12 CG steps": {"cg_iterations": 12},
     "proximal factor / 3": {"prox": 1 / 3},

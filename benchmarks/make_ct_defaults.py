@@ -6,8 +6,8 @@ DIR holds `manifest.csv` and the files of split "val". Five of its people are vo
 of each are used. For every knot the settings are climbed one after the other on the grids below, from the
 knot before it, to the best mean PSNR (three planes, five people); every try goes to
 `benchmarks/results/ct-defaults-PRIOR.json`. Total variation runs to convergence, and is searched only for
-the tuned prior: one prior's search must not move the start of the other. Mirror averaging, which helps at any
-setting, is left out of the search. The test people and the demo are never opened.
+the tuned prior: one prior's search must not move the start of the other. The test people and
+the demo are never opened.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ PROX = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
 SLICES, START_ITERATIONS = 6, 60
 FIELDS = ("first_hu", "last_hu", "prox_factor")
 FIXED = {
-    "tuned": {"evaluations": 8, "cg_iterations": 6, "mirror": True},
-    "white": {"evaluations": 20, "cg_iterations": 6, "mirror": True},
+    "tuned": {"evaluations": 12, "cg_iterations": 6, "flips": 1},
+    "white": {"evaluations": 20, "cg_iterations": 6, "flips": 1},
 }
 FIRST_GUESS = FastSettings(first_hu=200.0, last_hu=17.0, prox_factor=6.0)
 NOISY_GUESS = FastSettings(first_hu=280.0, last_hu=34.0, prox_factor=3.0)
@@ -85,7 +85,7 @@ class Search:
     """Hill climbing over grids; keeps every try."""
 
     def __init__(self, prior: Any, fixed: dict[str, Any], tv_weights: dict[str, float]) -> None:
-        self.prior, self.fixed, self.tv_weights = prior, fixed | {"mirror": False}, tv_weights
+        self.prior, self.fixed, self.tv_weights = prior, fixed, tv_weights
         self.log: list[dict[str, Any]] = []
 
     def climb(self, grid: tuple[float, ...], start: float, score: Any, what: str) -> float:

@@ -27,7 +27,7 @@ from medidiff.core.denoisers.estimate import Denoiser
 from medidiff.core.denoisers.network import NetDenoiser
 from medidiff.core.denoisers.oracle import GaussianOracle
 from medidiff.core.denoisers.unet import UNet
-from medidiff.core.denoisers.wrappers import Mirrored, Sliced
+from medidiff.core.denoisers.wrappers import Flipped, Sliced
 from medidiff.core.linear.operators import (
     Adjoint,
     Composed,
@@ -174,7 +174,7 @@ CONTRACTS: dict[Kind, tuple[Entry, ...]] = {
         Entry("sliced-axial", Sliced, lambda inner: Sliced(inner, axis=2, chunk=1000)),
         Entry("sliced-coronal", Sliced, lambda inner: Sliced(inner, axis=3, chunk=1)),
         Entry("sliced-sagittal", Sliced, lambda inner: Sliced(inner, axis=4, chunk=3)),
-        Entry("mirrored", Mirrored, Mirrored),
+        Entry("flipped", Flipped, Flipped),
     ),
     "posterior": (Entry("proximal-data", ProximalData, _proximal),),
 }

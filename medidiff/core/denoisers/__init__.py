@@ -6,6 +6,6 @@ reading a prior's card does not load MONAI.
 
 from medidiff.core.denoisers.estimate import Carry, Context, Denoiser, Estimate
 from medidiff.core.denoisers.oracle import GaussianOracle, Moments
-from medidiff.core.denoisers.wrappers import Mirrored, Sliced
+from medidiff.core.denoisers.wrappers import Flipped, Sliced
 
-__all__ = ["Carry", "Context", "Denoiser", "Estimate", "GaussianOracle", "Mirrored", "Moments", "Sliced"]
+__all__ = ["Carry", "Context", "Denoiser", "Estimate", "Flipped", "GaussianOracle", "Moments", "Sliced"]

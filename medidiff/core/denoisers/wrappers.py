@@ -1,4 +1,4 @@
-"""Denoisers made of denoisers: a 2D one on a volume, and the mean over a mirror.
+"""Denoisers made of denoisers: a 2D one on a volume, and the mean over flips.
 
 A network of slices sees them as a batch; how many at once (the chunk) changes memory and speed, nothing else.
 """
@@ -107,32 +107,40 @@ class Sliced:
         return "Not even a small plane fits: free memory, or use the CPU."
 
 
+_FLIPS = ((), (-1,), (-2, -1), (-2,))  # the group of a rectangle: pixels keep their height and width
+
+
 @dataclass(frozen=True)
-class Mirrored:
-    """The mean of a denoiser's estimates of the state and of its mirror image, mirrored back.
+class Flipped:
+    """The mean of a denoiser's estimates of the state in `each` of four orientations, turned back.
 
-        D'(x) = (D(x) + M D(M x)) / 2,      M reverses the last axis (left and right of an axial slice)
+        D_k(x) = mean over i of F_i^-1 D(F_i x),    i = k each, ..., k each + each - 1 (modulo 4) at level k
 
-    A network trained with flips makes errors that are partly independent in the two: half of the variance
-    of that part goes, for twice the evaluations. For an `inner` whose carry is no image.
+    F_0 to F_3: as it is, left and right swapped, a half turn, top and bottom swapped. A network trained with
+    turns errs partly independently in each: averaging removes that part of the variance, and taking other
+    orientations at the next level keeps the loop from growing what one of them leaves (Terris et al. 2024,
+    equivariant plug-and-play, arXiv 2312.01831). For an `inner` whose carry is no image.
     """
 
     inner: Denoiser
+    each: int = 2
 
     def denoise(self, x: Tensor, t: Tensor, context: Context) -> Estimate:
-        """The averaged estimate; a known image, a condition or a time map is mirrored with the state."""
-        plain = self.inner.denoise(x, t, context)
-        y, condition = (None if v is None else _mirror(v, x) for v in (context.y, context.condition))
-        mirrored = replace(context, y=y, condition=condition, carry={**context.carry, **plain.carry})
-        other = self.inner.denoise(x.flip(-1), _mirror(t, x), mirrored)
-        x0 = (plain.x0 + other.x0.flip(-1)) / 2
-        corrected = plain.prior is not plain.x0
-        prior = (plain.prior + other.prior.flip(-1)) / 2 if corrected else x0
-        return Estimate(x0, prior, {**mirrored.carry, **other.carry})
+        """The averaged estimate; a known image, a condition or a time map is turned with the state."""
+        x0, prior, carry = torch.zeros_like(x), torch.zeros_like(x), context.carry
+        for index in range(self.each):
+            dims = _FLIPS[(context.step * self.each + index) % len(_FLIPS)]
+            y, condition = (None if v is None else _flip(v, x, dims) for v in (context.y, context.condition))
+            turned = replace(context, y=y, condition=condition, carry=carry)
+            estimate = self.inner.denoise(x.flip(dims), _flip(t, x, dims), turned)
+            carry = {**carry, **estimate.carry}
+            x0 = x0 + estimate.x0.flip(dims) / self.each
+            prior = x0 if estimate.prior is estimate.x0 else prior + estimate.prior.flip(dims) / self.each
+        return Estimate(x0, prior, carry)
 
 
-def _mirror(v: Tensor, x: Tensor) -> Tensor:
-    return v.flip(-1) if v.ndim == x.ndim else v
+def _flip(v: Tensor, x: Tensor, dims: tuple[int, ...]) -> Tensor:
+    return v.flip(dims) if v.ndim == x.ndim else v
 
 
 @dataclass(frozen=True)

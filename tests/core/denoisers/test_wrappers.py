@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from medidiff.core.denoisers import Context, Estimate, Mirrored, Sliced
+from medidiff.core.denoisers import Context, Estimate, Flipped, Sliced
 from medidiff.core.process import EDM, NoiseStreams
 from medidiff.errors import InputError, MissingError
 
@@ -128,16 +128,32 @@ def test_wrong_axes_chunks_and_states_are_refused() -> None:
         Sliced(Net()).denoise(volume(1, 1, 4, 4), _T, _CONTEXT)
 
 
-def test_mirrored_is_the_mean_of_both_sides() -> None:
-    """With D(x) = x + ramp along x the ramp averages with its reverse; a known image turns with the state."""
+@dataclass
+class Ramp:
+    """D(x) = x + 10 row + column + y: it knows which way is up."""
 
-    class Ramp:
-        def denoise(self, x: Tensor, t: Tensor, context: Context) -> Estimate:
-            x0 = x + torch.arange(5.0)
-            x0 = x0 if context.y is None else x0 + context.y
-            return Estimate(x0, 2 * x0)
+    def denoise(self, x: Tensor, t: Tensor, context: Context) -> Estimate:
+        x0 = x + 10 * torch.arange(3.0)[:, None] + torch.arange(5.0)
+        x0 = x0 if context.y is None else x0 + context.y
+        return Estimate(x0, 2 * x0)
 
+
+@pytest.mark.parametrize(
+    ("each", "step", "rows", "columns"),
+    [
+        (1, 0, [0, 10, 20], [0, 1, 2, 3, 4]),
+        (1, 1, [0, 10, 20], [4, 3, 2, 1, 0]),
+        (1, 2, [20, 10, 0], [4, 3, 2, 1, 0]),
+        (1, 7, [20, 10, 0], [0, 1, 2, 3, 4]),
+        (2, 0, [0, 10, 20], [2, 2, 2, 2, 2]),
+        (2, 3, [20, 10, 0], [2, 2, 2, 2, 2]),
+        (4, 5, [10, 10, 10], [2, 2, 2, 2, 2]),
+    ],
+)
+def test_flipped_turns_there_and_back(each: int, step: int, rows: list[float], columns: list[float]) -> None:
+    """The ramp of an estimate is the mean over the orientations of its level; a known image turns along."""
     x, y = volume(1, 1, 3, 5), volume(1, 1, 3, 5) * 3
-    estimate = Mirrored(Ramp()).denoise(x, EDM().at_sigma(1.0), Context(NoiseStreams(0), y=y))
-    torch.testing.assert_close(estimate.x0, x + 2.0 + y)
-    torch.testing.assert_close(estimate.prior, 2 * (x + 2.0 + y))
+    estimate = Flipped(Ramp(), each).denoise(x, EDM().at_sigma(1.0), Context(NoiseStreams(0), y=y, step=step))
+    expected = x + torch.tensor(rows)[:, None] + torch.tensor(columns) + y
+    torch.testing.assert_close(estimate.x0, expected)
+    torch.testing.assert_close(estimate.prior, 2 * expected)

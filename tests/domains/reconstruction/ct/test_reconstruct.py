@@ -60,7 +60,7 @@ def test_all_methods_report_what_the_design_promises(measurement: CTMeasurement,
     diffusion = report["methods"]["diffusion"]
     provenance = json.loads((tmp_path / "out" / "provenance.json").read_text())
     options = provenance["options"]
-    passes = options["fast_evaluations"] * (1 + options["fast_mirror"])
+    passes = options["fast_evaluations"] * options["fast_flips"]
     assert diffusion["evaluations"] == passes
     assert diffusion["prior"] == "tiny"
     assert list(provenance["weights"]) == ["tiny"]

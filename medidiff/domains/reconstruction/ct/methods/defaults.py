@@ -57,7 +57,7 @@ def defaults_for(views: int, arc_deg: float, photons: float | None, role: str = 
             prox_factor=values["prox_factor"],
             evaluations=int(fast["evaluations"]),
             cg_iterations=int(fast["cg_iterations"]),
-            mirror=bool(fast["mirror"]),
+            flips=int(fast["flips"]),
         ),
         notes=tuple(dict.fromkeys(notes)),
     )

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from medidiff.core.denoisers.estimate import Context, Denoiser
-from medidiff.core.denoisers.wrappers import Mirrored, Sliced
+from medidiff.core.denoisers.wrappers import Flipped, Sliced
 from medidiff.core.linear.operators import LinearOperator, ZDifference
 from medidiff.core.posterior.proximal import ProximalData, ZTotalVariation
 from medidiff.core.process.grids import karras_grid
@@ -45,18 +45,18 @@ NOISY_COUPLINGS = ("noise", "both")  # of re-noising, so kappa must be above 0
 class FastSettings:
     """The loop's numbers, all in HU where they are levels; the defaults file holds one set a case.
 
-    `prox_factor` multiplies the card's error.
+    `prox_factor` multiplies the card's error. `flips`: orientations averaged a level, 0 for none.
     `noise_length_mm` and `z_weight` (of |D_z HU|, per HU/mm) act with coupling noise, tv or both.
     """
 
     first_hu: float = 200.0
     last_hu: float = 15.0
-    evaluations: int = 8
+    evaluations: int = 12
     prox_factor: float = 3.0
     cg_iterations: int = 6
     kappa: float = 0.0
     eta: float = 0.85
-    mirror: bool = True
+    flips: int = 1
     coupling: str = "none"
     noise_length_mm: float = 7.0
     z_weight: float = 0.01
@@ -64,7 +64,7 @@ class FastSettings:
     @property
     def passes(self) -> int:
         """Network evaluations of the whole volume."""
-        return self.evaluations * (2 if self.mirror else 1)
+        return self.evaluations * max(self.flips, 1)
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def reconstruct_fast(
     """
     sliced: Denoiser = Sliced(net, axis=2, chunk=chunk)
     denoiser = ProximalData(
-        Mirrored(sliced) if settings.mirror else sliced,
+        Flipped(sliced, settings.flips) if settings.flips else sliced,
         problem.operator,
         problem.y,
         problem.weights,

@@ -2,7 +2,7 @@
 
 A few hundred slices are soon known by heart. On the loop's own iterates a network that saw each of them some
 ten times gained 3.6 dB on training people and 3.1 on others, and lost 0.2 of the latter over the next
-thousand steps (`benchmarks/README.md`). Bending by a smooth random field makes new shapes of them:
+thousand steps. Bending by a smooth random field makes new shapes of them:
 
     out(p) = image(c + R(angle) F p / zoom + d(p)),   d = a cubic through N(0, bend^2) at control points
 

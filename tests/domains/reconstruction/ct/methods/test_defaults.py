@@ -10,7 +10,7 @@ import pytest
 from medidiff.domains.reconstruction.ct.methods import defaults as module
 from medidiff.domains.reconstruction.ct.methods.defaults import defaults_for, model_error
 
-FIXED = {"evaluations": 7, "cg_iterations": 5, "mirror": False}
+FIXED = {"evaluations": 7, "cg_iterations": 5, "flips": 1}
 
 
 def part(*names: str, base: float = 1.0) -> dict[str, list[dict[str, float]]]:
@@ -51,7 +51,7 @@ def test_arc_and_dose_multiply() -> None:
     found = defaults_for(24, 120.0, 1e5, "tuned")
     assert found.fast.last_hu == pytest.approx(500 / 24 * 1.5**2 * 1e3 / 1e5**0.5)
     assert (found.fast.evaluations, found.fast.cg_iterations) == (7, 5)
-    assert (found.start_iterations, found.fast.mirror) == (9, False)
+    assert (found.start_iterations, found.fast.flips) == (9, 1)
 
 
 def test_outside_the_knots_the_end_is_used_and_said_once() -> None:
