@@ -16,7 +16,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
@@ -72,10 +72,15 @@ def test_whole_hu_come_back_exactly_as_int16(tmp_path: Path, name: str) -> None:
     flip=st.sampled_from([-1, 1]),
     units=st.sampled_from(["HU", "1/mm", "a.u."]),
 )
+@example(size=(1, 1, 1), angles=(0.0, 0.0, 179.9375), step=(1.0, 2.0, 1.0), flip=1, units="HU")
 def test_float_values_and_any_rotated_affine_round_trip(
     tmp_path: Path, size: tuple, angles: tuple, step: tuple, flip: int, units: Any
 ) -> None:
-    """Bit for bit, because both are float32; the qform agrees to float32's angles over the volume."""
+    """Bit for bit, because both are float32; the qform as far as its format can.
+
+    Its quaternion stores three numbers, the fourth is sqrt(1 - b^2 - c^2 - d^2): near half a turn the rounding
+    of float32 leaves an error of up to sqrt(2 * 6e-8) in it, twice that in the angle.
+    """
     affine = np.eye(4)
     affine[:3, :3] = Rotation.from_euler("xyz", angles, degrees=True).as_matrix() * (
         flip * step[0],
@@ -90,7 +95,9 @@ def test_float_values_and_any_rotated_affine_round_trip(
     np.testing.assert_array_equal(back.array, values)
     np.testing.assert_array_equal(back.affine, volume.affine)
     assert back.units == units
-    np.testing.assert_allclose(nib.load(tmp_path / "v.nii").get_qform(), volume.affine, atol=2e-3)
+    np.testing.assert_allclose(
+        nib.load(tmp_path / "v.nii").get_qform(), volume.affine, atol=2e-3 * max(1.0, *step)
+    )
 
 
 def test_simpleitk_sees_the_same_place(tmp_path: Path) -> None:
