@@ -78,8 +78,8 @@ def test_float_values_and_any_rotated_affine_round_trip(
 ) -> None:
     """Bit for bit, because both are float32; the qform as far as its format can.
 
-    Its quaternion stores three numbers, the fourth is sqrt(1 - b^2 - c^2 - d^2): near half a turn the rounding
-    of float32 leaves an error of up to sqrt(2 * 6e-8) in it, twice that in the angle.
+    Its quaternion stores three numbers, the fourth is sqrt(1 - b^2 - c^2 - d^2): near half a turn the
+    rounding of float32 leaves an error of up to sqrt(2 * 6e-8) in it, twice that in the angle.
     """
     affine = np.eye(4)
     affine[:3, :3] = Rotation.from_euler("xyz", angles, degrees=True).as_matrix() * (
