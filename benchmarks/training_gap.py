@@ -1,11 +1,11 @@
 """Does the prior know its training people by heart? Fast mode on single slices of them and of others.
 
-    python benchmarks/training_gap.py SNAPSHOT [SNAPSHOT ...] --data DIR --out benchmarks/results/training-gap.json
+    python benchmarks/training_gap.py SNAPSHOT ... --data DIR --out benchmarks/results/training-gap.json
 
-A snapshot is `ema.safetensors` and `state.json` of a checkpoint. One slice of 512 pixels a person, measured on
-its own grid, 24 views, no noise, reconstructed at 256 with the defaults: the gain over the loop's start in the
-body, mean over slices, for people of the split "train" and of "val". A gain that grows on the first alone is
-memory. Rows that the file holds already are kept.
+A snapshot is `ema.safetensors` and `state.json` of a checkpoint. One slice of 512 pixels a person, measured
+on its own grid, 24 views, no noise, reconstructed at 256 with the defaults: the gain over the loop's start in
+the body, mean over slices, for people of the split "train" and of "val". A gain that grows on the first alone
+is memory. Rows that the file holds already are kept.
 """
 
 from __future__ import annotations
