@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,16 +45,11 @@ def main() -> None:
     parser.add_argument("--errors-of", default="ct-white", help="prior whose card gives r(sigma)")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    found = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.exists() else {}
-    rows = {(row["name"], row["steps"]): row for row in found.get("rows", [])}
+    rows = rows_of(arguments.out)
     slices = validation_slices(read_split(arguments.data, "val", must_ship=False))
     volumes = validation_volumes(arguments.data)[:VOLUMES]
     error, cases = find(arguments.errors_of).card.error_at, None
-    for folder in arguments.snapshots:
-        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        settings = TrainSettings.model_validate(state["config"])
-        if (settings.name, state["step"]) in rows:
-            continue
+    for folder, state, settings in missing(arguments.snapshots, rows):
         shape, net = DataSettings.model_validate(settings.data), denoiser(folder, settings)
         scaling = Scaling(shape.offset_hu, shape.scale_hu)
         cases = cases or start_cases(volumes, scaling)
@@ -81,6 +77,23 @@ def main() -> None:
         print(row, flush=True)
         rows[settings.name, state["step"]] = row
         write_json(arguments.out, {"rows": [rows[key] for key in sorted(rows)]})
+
+
+def rows_of(file: Path) -> dict[tuple[str, int], dict[str, Any]]:
+    """The rows of a result by training and step; none when there is no such file."""
+    found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return {(row["name"], row["steps"]): row for row in found.get("rows", [])}
+
+
+def missing(
+    snapshots: list[Path], rows: dict[tuple[str, int], dict[str, Any]]
+) -> Iterator[tuple[Path, dict[str, Any], TrainSettings]]:
+    """The snapshots without a row, with their state and settings."""
+    for folder in snapshots:
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        settings = TrainSettings.model_validate(state["config"])
+        if (settings.name, state["step"]) not in rows:
+            yield folder, state, settings
 
 
 def denoiser(folder: Path, settings: TrainSettings) -> NetDenoiser:

@@ -11,15 +11,13 @@ is memory. Rows that the file holds already are kept.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from training_curve import denoiser
+from training_curve import denoiser, missing, rows_of
 
-from medidiff.core.training.trainer import TrainSettings
 from medidiff.domains.reconstruction.ct import simulate_ct
 from medidiff.domains.reconstruction.ct.methods.baselines import tv_image
 from medidiff.domains.reconstruction.ct.methods.defaults import defaults_for
@@ -42,15 +40,10 @@ def main() -> None:
     parser.add_argument("--errors-of", default="ct-white", help="prior whose card gives r(sigma)")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    found = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.exists() else {}
-    rows = {(row["name"], row["steps"]): row for row in found.get("rows", [])}
+    rows = rows_of(arguments.out)
     splits = {split: Slices(arguments.data, split) for split in ("train", "val")}
     error = find(arguments.errors_of).card.error_at
-    for folder in arguments.snapshots:
-        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        settings = TrainSettings.model_validate(state["config"])
-        if (settings.name, state["step"]) in rows:
-            continue
+    for folder, state, settings in missing(arguments.snapshots, rows):
         net = denoiser(folder, settings)
         scaling = Scaling(float(settings.data["offset_hu"]), float(settings.data["scale_hu"]))
         role = "tuned" if settings.objective["kind"] == "iterates" else "white"

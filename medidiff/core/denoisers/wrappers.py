@@ -128,6 +128,7 @@ class Flipped:
     def denoise(self, x: Tensor, t: Tensor, context: Context) -> Estimate:
         """The averaged estimate; a known image, a condition or a time map is turned with the state."""
         x0, prior, carry = torch.zeros_like(x), torch.zeros_like(x), context.carry
+        corrected = False
         for index in range(self.each):
             dims = _FLIPS[(context.step * self.each + index) % len(_FLIPS)]
             y, condition = (None if v is None else _flip(v, x, dims) for v in (context.y, context.condition))
@@ -135,8 +136,9 @@ class Flipped:
             estimate = self.inner.denoise(x.flip(dims), _flip(t, x, dims), turned)
             carry = {**carry, **estimate.carry}
             x0 = x0 + estimate.x0.flip(dims) / self.each
-            prior = x0 if estimate.prior is estimate.x0 else prior + estimate.prior.flip(dims) / self.each
-        return Estimate(x0, prior, carry)
+            prior = prior + estimate.prior.flip(dims) / self.each
+            corrected = corrected or estimate.prior is not estimate.x0
+        return Estimate(x0, prior if corrected else x0, carry)
 
 
 def _flip(v: Tensor, x: Tensor, dims: tuple[int, ...]) -> Tensor:

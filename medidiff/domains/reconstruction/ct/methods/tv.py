@@ -23,7 +23,6 @@ view falls off as the inverse of the frequency. The best tau was found to be inv
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -96,34 +95,6 @@ def tv(
     with torch.no_grad():
         problem = _Problem(sinogram, projector, lam, spacing_mm, weights)
         return _minimise(problem, start, iterations, tolerance, progress)
-
-
-def tv_path(
-    sinogram: Tensor,
-    projector: Projector,
-    *,
-    lams: Sequence[float],
-    spacing_mm: tuple[float, float, float],
-    weights: Tensor | None = None,
-    start: Tensor | TVResult | None = None,
-    iterations: int = 1000,
-    tolerance: float = TOLERANCE,
-    progress: Report = silent,
-) -> Iterator[tuple[float, TVResult]]:
-    """The minimisers along descending lambda, each started from the one before."""
-    for lam in sorted(lams, reverse=True):
-        start = tv(
-            sinogram,
-            projector,
-            lam=lam,
-            spacing_mm=spacing_mm,
-            weights=weights,
-            start=start,
-            iterations=iterations,
-            tolerance=tolerance,
-            progress=progress,
-        )
-        yield lam, start
 
 
 class _Problem:
