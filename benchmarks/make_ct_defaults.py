@@ -2,12 +2,13 @@
 
     python benchmarks/make_ct_defaults.py --data DIR --prior ct-tuned --out .../ct/methods/defaults.json
 
-DIR holds `manifest.csv` and the files of split "val". Five of its people are volumes; the middle six slices
-of each are used. For every knot the settings are climbed one after the other on the grids below, from the
+DIR holds `manifest.csv` and the files of split "val". Five of its people are volumes; the middle slices of
+each are used. For every knot the settings are climbed one after the other on the grids below, from the
 knot before it, to the best mean PSNR (three planes, five people); every try goes to
-`benchmarks/results/ct-defaults-PRIOR.json`. Total variation runs to convergence, and is searched only for
-the tuned prior: one prior's search must not move the start of the other. The test people and
-the demo are never opened.
+`benchmarks/results/ct-defaults-PRIOR.json`. The proximal factor, which moves little, is climbed at 24 views
+without noise and at 1e5 photons only. All knots are searched for the tuned prior, total variation with them,
+run to convergence; another prior is searched at 24 views and takes the tuned one's ratios to its other knots,
+so tune the tuned prior first. The test people and the demo are never opened.
 """
 
 from __future__ import annotations
@@ -37,13 +38,16 @@ from medidiff.io import read_volume
 from medidiff.metrics import body_mask, score_volume
 from medidiff.priors import find, load
 
+BASE_VIEWS = 24
 ARCS = (90.0, 120.0)  # with 60 views; 180 is the base
 LAMBDAS = (2e-3, 1e-3, 5e-4, 2e-4, 1e-4)
 FIRST_HU = (100.0, 140.0, 200.0, 280.0, 400.0, 560.0, 800.0)
 LAST_HU = (6.0, 8.0, 12.0, 17.0, 24.0, 34.0, 48.0, 68.0, 96.0)
 PROX = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
-SLICES, START_ITERATIONS = 6, 60
+SLICES, SEARCH_SLICES, START_ITERATIONS = 6, 4, 60
 FIELDS = ("first_hu", "last_hu", "prox_factor")
+GRIDS = {"first_hu": FIRST_HU, "last_hu": LAST_HU, "prox_factor": PROX}
+BASES = ("24 views", "1e+05 photons")
 FIXED = {
     "tuned": {"evaluations": 12, "cg_iterations": 6, "flips": 1},
     "white": {"evaluations": 20, "cg_iterations": 6, "flips": 1},
@@ -118,13 +122,19 @@ class Search:
         for case in cases:
             case.start = case.tv(self.tv_weights[name], iterations=START_ITERATIONS, tolerance=0.0)
         base = replace(base, **self.fixed)
-        for field, grid in (("prox_factor", PROX), ("first_hu", FIRST_HU), ("last_hu", LAST_HU)):
+        scores: dict[FastSettings, float] = {}
 
-            def score(value: float, field: str = field, base: FastSettings = base) -> float:
-                settings = replace(base, **{field: value})
-                return float(np.mean([case.fast(self.prior, settings) for case in cases]))
+        def score(settings: FastSettings) -> float:
+            if settings not in scores:
+                scores[settings] = float(np.mean([case.fast(self.prior, settings) for case in cases]))
+            return scores[settings]
 
-            found = self.climb(grid, getattr(base, field), score, f"{name} {field}")
+        for field in FIELDS if name in BASES else FIELDS[:-1]:
+
+            def at(value: float, field: str = field, base: FastSettings = base) -> float:
+                return score(replace(base, **{field: value}))
+
+            found = self.climb(GRIDS[field], getattr(base, field), at, f"{name} {field}")
             base = replace(base, **{field: found})
         return {"tv_weight": self.tv_weights[name]} | {f: getattr(base, f) for f in FIELDS}
 
@@ -139,7 +149,7 @@ def main() -> None:
     prior = load(find(arguments.prior))
     role = prior.card.role
     scaling = Scaling(prior.card.scaling.offset, prior.card.scaling.scale)
-    volumes = validation_volumes(arguments.data)
+    volumes = validation_volumes(arguments.data, SEARCH_SLICES)
     table = json.loads(arguments.out.read_text(encoding="utf-8"))
     results = Path("benchmarks/results")
     known = {} if role == "tuned" else json.loads((results / "ct-defaults-ct-tuned.json").read_text())
@@ -152,24 +162,14 @@ def main() -> None:
         return search.knot(name, cases, base, near.get("tv_weight", 5e-4))
 
     clean, noisy = ({f: getattr(guess, f) for f in FIELDS} for guess in (FIRST_GUESS, NOISY_GUESS))
-    by_views = {24: knot("24 views", clean, views=24)}
-    for views, near in ((16, 24), (8, 16), (60, 24)):
-        by_views[views] = knot(f"{views} views", by_views[near], views=views)
-    by_photons = {1e5: knot("1e+05 photons", noisy, views=24, photons=1e5)}
-    for photons in (1e6, 1e4):
-        by_photons[photons] = knot(f"{photons:g} photons", by_photons[1e5], views=24, photons=photons)
-    by_arc = {arc: knot(f"arc {arc:g}", by_views[60], views=60, arc_deg=arc) for arc in ARCS}
-    by_photons = {p: ratio(values, by_views[24]) for p, values in by_photons.items()}
-    by_arc = {arc: ratio(values, by_views[60]) for arc, values in by_arc.items()}
-    by_arc[180.0] = dict.fromkeys(by_views[24], 1.0)
-    sections = [(role, FIELDS)] + ([("tv", ("tv_weight",))] if role == "tuned" else [])
-    for section, fields in sections:
-        for key, knots in (("by_views", by_views), ("by_arc_deg", by_arc), ("by_photons", by_photons)):
-            table.setdefault(section, {})[key] = [
-                {"at": at, **{f: round(values[f], 6) for f in fields}} for at, values in sorted(knots.items())
-            ]
+    base = knot(BASES[0], clean, views=24)
+    if role == "tuned":
+        write_tuned(table, base, noisy, knot)
+    else:
+        tuned = table["tuned"]
+        to_own = ratio(base, next(row for row in tuned["by_views"] if row["at"] == BASE_VIEWS))
+        table[role] = tuned | {"by_views": [scaled(row, to_own) for row in tuned["by_views"]]}
     table[role] |= FIXED[role]
-    table["tv"]["start_iterations"] = START_ITERATIONS
     arguments.out.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
     log = {"people": len(volumes), "tv_weights": search.tv_weights, "search": search.log}
     (results / f"ct-defaults-{arguments.prior}.json").write_text(
@@ -177,20 +177,45 @@ def main() -> None:
     )
 
 
+def write_tuned(table: dict[str, Any], base: dict[str, float], noisy: dict[str, float], knot: Any) -> None:
+    """Search every knot but the base, and put all of them into the table's parts `tuned` and `tv`."""
+    by_views = {BASE_VIEWS: base}
+    for views, near in ((16, 24), (8, 16), (60, 24)):
+        by_views[views] = knot(f"{views} views", by_views[near], views=views)
+    by_photons = {1e5: knot(BASES[1], noisy, views=24, photons=1e5)}
+    for photons in (1e6, 1e4):
+        by_photons[photons] = knot(f"{photons:g} photons", by_photons[1e5], views=24, photons=photons)
+    by_arc = {arc: knot(f"arc {arc:g}", by_views[60], views=60, arc_deg=arc) for arc in ARCS}
+    by_photons = {p: ratio(values, base) for p, values in by_photons.items()}
+    by_arc = {arc: ratio(values, by_views[60]) for arc, values in by_arc.items()}
+    by_arc[180.0] = dict.fromkeys(base, 1.0)
+    for part, fields in (("tuned", FIELDS), ("tv", ("tv_weight",))):
+        for key, knots in (("by_views", by_views), ("by_arc_deg", by_arc), ("by_photons", by_photons)):
+            table[part][key] = [
+                {"at": at, **{f: round(values[f], 6) for f in fields}} for at, values in sorted(knots.items())
+            ]
+    table["tv"]["start_iterations"] = START_ITERATIONS
+
+
+def scaled(row: dict[str, float], factors: dict[str, float]) -> dict[str, float]:
+    """A knot times factors."""
+    return {"at": row["at"]} | {name: round(row[name] * factors[name], 6) for name in FIELDS}
+
+
 def ratio(values: dict[str, float], base: dict[str, float]) -> dict[str, float]:
     """Factors over the base knot."""
-    return {name: value / base[name] for name, value in values.items()}
+    return {name: value / base[name] for name, value in values.items() if name in base}
 
 
-def validation_volumes(folder: Path) -> list[Any]:
+def validation_volumes(folder: Path, slices: int = SLICES) -> list[Any]:
     """The middle block of every validation series of at least eleven slices."""
     out = []
     with (folder / "manifest.csv").open(newline="", encoding="utf-8") as stream:
         rows = [r for r in csv.DictReader(stream) if r["split"] == "val" and int(r["slices"]) >= 11]
     for row in rows:
         count = int(row["slices"])
-        first = max((count - SLICES) // 2, 0)
-        out.append(read_volume(folder / row["file"], slices=(first, min(first + SLICES, count))))
+        first = (count - slices) // 2
+        out.append(read_volume(folder / row["file"], slices=(first, first + slices)))
     return out
 
 

@@ -83,7 +83,15 @@ def build_denoiser(
         raise _refuse(card.name, "weights of the card's architecture", "others") from error
     net = net.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
     kernel = EDM(sigma_min=card.kernel.sigma_min, sigma_max=card.kernel.sigma_max)
-    return NetDenoiser(net, kernel, card.sigma_data, card.mean, precision(device, float32=float32))
+    low, high = ((value - card.scaling.offset) / card.scaling.scale for value in card.accepts.value_range)
+    return NetDenoiser(
+        net,
+        kernel,
+        card.sigma_data,
+        card.mean,
+        precision(device, float32=float32),
+        span=(low, high),
+    )
 
 
 def check_patch(denoiser: NetDenoiser, card: PriorCard, patch: Tensor) -> float:

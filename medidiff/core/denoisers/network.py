@@ -10,6 +10,10 @@ already a denoiser; the target of F has unit variance at every level. Karras et 
 `m` and `sd` are the mean and standard deviation of the training data in the scaled domain. The scheduler's
 numbers are float64, the network runs in the precision of its device, and its output is float32 before any
 arithmetic.
+
+A network answers wildly to values it never saw (metal in a CT trained on bone). `span` is the range of x0 it
+was trained on: beyond it (four standard deviations of noise allowed) the network and its skip see a softly
+limited x, and what was taken off is added to the estimate again, so nothing is clipped from the image.
 """
 
 from __future__ import annotations
@@ -25,6 +29,8 @@ from medidiff.core.denoisers.unet import UNet
 from medidiff.core.device import autocast
 from medidiff.core.process.kernels import Kernel
 from medidiff.errors import InputError
+
+_NOISE = 4.0  # standard deviations of noise that x may stand beyond the span of x0
 
 
 def build_network(architecture: dict[str, Any]) -> nn.Module:
@@ -55,7 +61,10 @@ def build_network(architecture: dict[str, Any]) -> nn.Module:
 
 @dataclass(frozen=True)
 class NetDenoiser:
-    """D of a 2D network F; state (B, C, H, W), float32. `grad` keeps the graph, for training."""
+    """D of a 2D network F; state (B, C, H, W), float32. `grad` keeps the graph, for training.
+
+    `span`: (lowest, highest) value of x0, scaled, that the network was trained on; None limits nothing.
+    """
 
     net: nn.Module
     kernel: Kernel
@@ -63,6 +72,7 @@ class NetDenoiser:
     mean: float = 0.0
     precision: str = "float32"
     grad: bool = False
+    span: tuple[float, float] | None = None
 
     def denoise(self, x: Tensor, t: Tensor, context: Context | None = None) -> Estimate:
         """The estimate of x0 from x at time t (a scalar, or one value an image)."""
@@ -70,14 +80,28 @@ class NetDenoiser:
         shifted = x - a * self.mean
         if context is not None and context.y is not None:
             shifted = shifted - b * context.y
+        beyond = torch.zeros(()).to(x)
+        if self.span is not None:
+            low, high = (
+                a * (end - self.mean) + sign * _NOISE * s
+                for end, sign in zip(self.span, (-1, 1), strict=True)
+            )
+            beyond = _beyond(shifted - high, self.sigma_data) - _beyond(low - shifted, self.sigma_data)
+            shifted = shifted - beyond
         sd = self.sigma_data
         r = (a**2 * sd**2 + s**2).sqrt()
         noise = -self.kernel.half_logsnr(t).float().to(x.device) / 4
         with torch.set_grad_enabled(self.grad), autocast(x.device, self.precision):
             scaled = (shifted / r).contiguous(memory_format=torch.channels_last)
             raw = self.net(scaled, noise.reshape(-1).expand(x.shape[0]))
-        x0 = self.mean + (a * sd**2 / r**2) * shifted + (s * sd / r) * raw.float()
+        x0 = self.mean + (a * sd**2 / r**2) * shifted + (s * sd / r) * raw.float() + beyond / a
         return Estimate(x0=x0, prior=x0)
+
+
+def _beyond(over: Tensor, width: float) -> Tensor:
+    """What a soft limiter takes off a value `over` its limit: v - w (1 - exp(-v/w)) for v > 0, else 0."""
+    over = over.clamp(min=0.0)
+    return over + width * torch.expm1(-over / width)
 
 
 def _column(value: Tensor, x: Tensor) -> Tensor:

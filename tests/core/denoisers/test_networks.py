@@ -181,3 +181,42 @@ def test_a_network_that_cannot_be_is_refused_in_one_line(architecture: dict[str,
     assert error.value.what == "network"
     assert error.value.got
     assert "\n" not in str(error.value)
+
+
+class Spy(nn.Module):
+    """Answers zero and remembers the largest input."""
+
+    largest = 0.0
+
+    def forward(self, x: Tensor, noise: Tensor) -> Tensor:
+        """F = 0."""
+        self.largest = float(x.abs().max())
+        return torch.zeros_like(x)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_metal_reaches_the_network_limited_and_the_image_whole(sign: float) -> None:
+    x = noise(1, 1, 8, 8).clamp(-1, 1)
+    metal = x.clone()
+    metal[0, 0, 3, 4] = 60.0 * sign
+    t = KERNEL.at_sigma(0.05)
+    spy = Spy()
+    limited = NetDenoiser(spy, KERNEL, 1.0, span=(-2.0, 3.0))
+    free = NetDenoiser(Spy(), KERNEL, 1.0)
+    assert torch.equal(limited.denoise(x, t).x0, free.denoise(x, t).x0)  # within the span nothing changes
+    x0 = limited.denoise(metal, t).x0
+    assert 2.0 < spy.largest < 4.3
+    assert abs(float(x0[0, 0, 3, 4]) - 60 * sign) < 0.05
+    x0[0, 0, 3, 4] = free.denoise(metal, t).x0[0, 0, 3, 4]
+    torch.testing.assert_close(x0, free.denoise(metal, t).x0)
+
+
+def test_the_limit_follows_the_kernel_and_the_mean() -> None:
+    """On VP, where a < 1: x0 = 60 with a span up to 3 = m + 2."""
+    spy, kernel = Spy(), VP()
+    t = torch.tensor(0.3, dtype=torch.float64)
+    a, _, s = (float(v) for v in kernel.coeffs(t))
+    denoiser = NetDenoiser(spy, kernel, 1.0, 1.0, span=(-2.0, 3.0))
+    x0 = denoiser.denoise(torch.full((1, 1, 4, 4), 60.0 * a), t).x0
+    assert spy.largest * (a**2 + s**2) ** 0.5 < a * 2 + 4 * s + 1.0 + 1e-5
+    assert float(x0.min()) > 55

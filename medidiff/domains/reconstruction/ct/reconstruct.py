@@ -94,7 +94,7 @@ def reconstruct_ct(
     MissingError for want of a prior or memory.
     """
     clock, methods = Clock(), check_options(method, mode, coupling, device, seed)
-    start = None if start is None else _checked_start(start, measurement.shape)
+    start = None if start is None else _checked_start(start, measurement.shape, methods)
     measurement = _weighted(measurement)
     _require_memory(measurement)
     net = _prior(prior, measurement, device, float32=float32) if "diffusion" in methods else None
@@ -252,7 +252,17 @@ def _in_slabs(
     return Image(out, clock.seconds(), evaluations, math.sqrt(square / max(used, 1)))
 
 
-def _checked_start(start: NDArray[np.floating], shape: tuple[int, int, int]) -> NDArray[np.floating]:
+def _checked_start(
+    start: NDArray[np.floating], shape: tuple[int, int, int], methods: tuple[str, ...]
+) -> NDArray[np.floating]:
+    if "diffusion" not in methods:
+        raise InputError(
+            "start",
+            expected="method diffusion, which alone starts from an image",
+            got=", ".join(methods),
+            fix="Leave start out, or add diffusion.",
+            argument=True,
+        )
     values = np.asarray(start)
     if values.shape != shape or values.dtype.kind not in "iuf" or not np.isfinite(values).all():
         finite = "" if values.shape != shape else ", not all finite numbers"

@@ -112,6 +112,7 @@ def test_one_slice_has_nothing_to_couple_and_says_so(measurement: CTMeasurement)
         ({"device": "tpu"}, "device"),
         ({"device": "tpu", "method": "fbp"}, "device"),
         ({"seed": -1}, "seed"),
+        ({"method": "tv", "start": np.zeros((3, 32, 28))}, "start"),
     ],
 )
 def test_a_wrong_option_is_a_wrong_argument(
