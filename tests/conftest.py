@@ -49,7 +49,7 @@ def tiny_prior(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         "limits": ["none"],
         "check": {"sigma": 0.2, "seed": 20},
     }
-    patch = torch.randn(24, 20, generator=torch.Generator().manual_seed(0))
+    patch = -400 + 480 * torch.randn(24, 20, generator=torch.Generator().manual_seed(0))
     pack(Checkpoint(ema, ema, {}, {}, 0, 0.0, config), facts, patch, tmp_path / "priors", hardware="none")
     monkeypatch.setenv("MEDIDIFF_PRIORS", str(tmp_path / "priors"))
     return "tiny"

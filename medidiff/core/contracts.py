@@ -1,6 +1,6 @@
 """The registry that the contract tests walk: every kernel, noise law, sampler, operator and denoiser.
 
-`tests/core/test_contracts.py` runs the contract of its kind on each entry and fails when a class exists, in
+`tests/core/contracts/` runs the contract of its kind on each entry and fails when a class exists, in
 the core or in a domain, that no entry names. A domain lists its own in a `CONTRACTS` of the same shape in
 its `contracts.py`. This module imports the classes, never the reverse.
 

@@ -30,11 +30,18 @@ def check_volume(volume: NDArray[np.generic], what: str) -> None:
 def check_pair(
     image: NDArray[np.generic], reference: NDArray[np.generic], mask: NDArray[np.bool_] | None = None
 ) -> None:
-    """Raise InputError when the image, its reference and the mask are not finite volumes of one shape."""
+    """Raise InputError when the image, its reference and the mask are not finite volumes of one shape.
+
+    The mask must be boolean: numbers would weigh voxels, or index them.
+    """
     check_volume(image, "image")
     check_volume(reference, "reference")
     shapes = {"image": image.shape, "reference": reference.shape}
     if mask is not None:
+        if mask.dtype != np.bool_:
+            raise InputError(
+                "mask", expected="an array of bool", got=str(mask.dtype), fix="Give mask > 0.", argument=True
+            )
         shapes["mask"] = mask.shape
     if len(set(shapes.values())) > 1:
         raise InputError(

@@ -6,6 +6,7 @@ same name in a later one.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Literal
 from medidiff.errors import InputError, MissingError
 from medidiff.specs.card import PriorCard, read_card
 
+_log = logging.getLogger(__name__)
 Place = Literal["shipped", "$MEDIDIFF_PRIORS", "user"]
 
 
@@ -31,9 +33,15 @@ class PriorFile:
 def available() -> list[PriorFile]:
     """All priors that can be found, shipped ones first, each place in the order of names.
 
-    Raises InputError for a damaged card.
+    A pair of files whose card cannot be read is passed over with a warning; `find` of its name says why.
     """
-    return [_read(name, weights, place) for name, (weights, place) in _listed().items()]
+    found = []
+    for name, (weights, place) in _listed().items():
+        try:
+            found.append(_read(name, weights, place))
+        except InputError as error:
+            _log.warning("passed over a file among the priors: %s", error)
+    return found
 
 
 def find(name: str) -> PriorFile:
@@ -96,7 +104,7 @@ def _ranked(modality: str) -> list[PriorFile]:
 
 def _numbers(version: str) -> tuple[int, ...]:
     """The numbers of a version, to compare by: 0.10 is newer than 0.9."""
-    return tuple(int(part) for part in re.findall(r"\d+", version))
+    return tuple(int(part) for part in re.findall(r"\d{1,9}", version))
 
 
 def _listed() -> dict[str, tuple[Path, Place]]:

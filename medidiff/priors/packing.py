@@ -34,29 +34,35 @@ def pack(
     """Write OUT/NAME.safetensors and NAME.json; the prior as `load` will find it.
 
     `facts` are what the training task measured (scaling, errors, data, limits, the check's sigma and seed);
-    `patch` (y, x) is the scaled check patch, of a training person. Raises OutputError when the files exist
-    (without `overwrite`) or cannot be written, InputError when the facts do not make a card.
+    `patch` (y, x) is the check patch in physical units, of a training person. Raises OutputError when the
+    files exist (without `overwrite`) or cannot be written, InputError when the facts do not make a card.
     """
     name = str(checkpoint.config["name"])
-    weights, card_file = out / f"{name}.safetensors", out / f"{name}.json"
-    if not overwrite and (weights.exists() or card_file.exists()):
-        raise OutputError(
-            f"prior {name}",
-            expected="a new name",
-            got="files that exist",
-            fix="Give --overwrite, or another --out.",
-        )
+    weights, card_file = new_files(name, out, overwrite=overwrite)
     half = {key: tensor.detach().cpu().half().contiguous() for key, tensor in checkpoint.ema.items()}
     half[CHECK_PATCH] = patch.half().contiguous()
     content = save(half)
     card = _card(checkpoint, facts, hardware, half, hashlib.sha256(content).hexdigest())
     with writable(out):
         out.mkdir(parents=True, exist_ok=True)
-    with writing_file(weights) as temporary:
-        temporary.write_bytes(content)
-    with writing_file(card_file) as temporary:
-        temporary.write_text(card.to_json(), encoding="utf-8")
+    # Both are written before either takes its name: a failure leaves the old pair, or none.
+    with writing_file(weights) as new_weights, writing_file(card_file) as new_card:
+        new_weights.write_bytes(content)
+        new_card.write_text(card.to_json(), encoding="utf-8")
     return PriorFile(name, read_card(card_file), weights, "user")
+
+
+def new_files(name: str, out: Path, *, overwrite: bool) -> tuple[Path, Path]:
+    """The weights and the card that `pack` writes. Raises OutputError when one exists, without `overwrite`."""
+    weights, card = out / f"{name}.safetensors", out / f"{name}.json"
+    if not overwrite and (weights.exists() or card.exists()):
+        raise OutputError(
+            f"prior {name}",
+            expected="a new name",
+            got="files that exist",
+            fix="Give --overwrite, or another --out.",
+        )
+    return weights, card
 
 
 def _card(

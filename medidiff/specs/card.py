@@ -98,7 +98,10 @@ class Training(_Part):
 
 
 class Check(_Part):
-    """Denoise tensor `patch` of the weights' file with seeded noise; the error must be `expected_rms`."""
+    """Denoise tensor `patch` (in the scaling's units) of the weights' file with seeded noise, sigma scaled.
+
+    The error, scaled, must be `expected_rms`.
+    """
 
     patch: str
     sigma: Positive

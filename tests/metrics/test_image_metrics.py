@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from medidiff.errors import InputError
-from medidiff.metrics import SSIM_GAUSSIAN, psnr_by_plane, psnr_pooled, ssim_by_plane
+from medidiff.metrics import SSIM_GAUSSIAN, psnr_by_plane, psnr_pooled, score_volume, ssim_by_plane
 from medidiff.metrics import image as module
 
 SHAPE = (25, 41, 53)
@@ -158,3 +158,10 @@ def test_different_grids_are_refused_with_both_shapes() -> None:
         psnr_by_plane(np.zeros((2, 8, 8)), np.zeros((2, 8, 9)), np.ones((2, 8, 8), bool))
     assert "(2, 8, 8)" in error.value.got
     assert "(2, 8, 9)" in error.value.got
+
+
+def test_a_mask_of_numbers_is_refused() -> None:
+    """255 would weigh a voxel 255 times."""
+    image = np.zeros((1, 16, 16), np.float32)
+    with pytest.raises(InputError):
+        score_volume(image, image, (1.0, 1.0, 1.0), mask=np.full(image.shape, 255, np.uint8))

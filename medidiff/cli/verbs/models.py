@@ -70,12 +70,14 @@ def _pack(arguments: Namespace, terminal: Terminal) -> int:
     check_output(arguments.out, overwrite=True)  # it may hold other priors; `pack` refuses its own two files
 
     from medidiff import priors
-    from medidiff.core.training.trainer import TrainSettings
     from medidiff.domains import TRAININGS
     from medidiff.runs.provenance import machine
 
     checkpoint = _checkpoint(arguments.checkpoint, terminal)
-    settings = TrainSettings.model_validate(checkpoint.config)
+    settings = _settings(checkpoint)
+    priors.new_files(
+        settings.name, arguments.out, overwrite=arguments.overwrite
+    )  # before measuring, not after
     domain = importlib.import_module(TRAININGS[settings.task])
     denoiser = _averaged(checkpoint, settings)
     facts, patch = domain.card_facts(denoiser, settings, arguments.data, progress=terminal.progress)
@@ -84,6 +86,11 @@ def _pack(arguments: Namespace, terminal: Terminal) -> int:
     prior = priors.pack(
         checkpoint, facts, patch, arguments.out, hardware=hardware, overwrite=arguments.overwrite
     )
+    other = next((p for p in priors.available() if p.name == prior.name), prior)
+    if other.weights.resolve() != prior.weights.resolve():
+        terminal.warn(
+            f"the name {prior.name} belongs to the prior in {other.place}, which hides this one: set `name`"
+        )
     terminal.result(f"{prior.weights}", {"name": prior.name, "weights": str(prior.weights)})
     return 0
 
@@ -103,13 +110,36 @@ def _checkpoint(folder: Path, terminal: Terminal) -> Checkpoint:
     return found
 
 
+def _settings(checkpoint: Checkpoint) -> TrainSettings:
+    """The configuration in a checkpoint, of a training that this version knows."""
+    from pydantic import ValidationError
+
+    from medidiff.core.training.trainer import TrainSettings
+    from medidiff.domains import TRAININGS
+
+    try:
+        settings = TrainSettings.model_validate(checkpoint.config)
+    except ValidationError as error:
+        raise _foreign("a training configuration", f"{error.error_count()} wrong or missing keys") from error
+    if settings.task not in TRAININGS:
+        raise _foreign(f"a task of {', '.join(TRAININGS)}", "another")
+    return settings
+
+
+def _foreign(expected: str, got: str) -> InputError:
+    return InputError("checkpoint", expected=expected, got=got, fix="Train again with this version.")
+
+
 def _averaged(checkpoint: Checkpoint, settings: TrainSettings) -> NetDenoiser:
     """The network with the averaged weights, which are those that ship, in float32."""
     from medidiff.core.denoisers.network import NetDenoiser, build_network
     from medidiff.core.process.kernels import EDM
 
     net = build_network(settings.network)
-    net.load_state_dict(checkpoint.ema)
+    try:
+        net.load_state_dict(checkpoint.ema)
+    except RuntimeError as error:
+        raise _foreign("weights of the configured network", "others") from error
     net.eval().requires_grad_(False)
     kernel = EDM(sigma_min=settings.kernel.sigma_min, sigma_max=settings.kernel.sigma_max)
     return NetDenoiser(net, kernel, settings.sigma_data, settings.mean, "float32")

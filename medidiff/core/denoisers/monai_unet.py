@@ -6,6 +6,8 @@ the noise input log(sigma)/4 to that range and pads by reflection, then crops ba
 
 from __future__ import annotations
 
+import math
+
 from monai.networks.nets.diffusion_model_unet import DiffusionModelUNet
 from torch import Tensor, nn
 
@@ -39,7 +41,7 @@ class MonaiUNet(nn.Module):
             num_res_blocks=residual_blocks,
             attention_levels=levels,
             norm_num_groups=groups,
-            num_head_channels=min(32, channels[-1]),
+            num_head_channels=math.gcd(32, channels[-1]),
         )
 
     def forward(self, x: Tensor, noise: Tensor) -> Tensor:

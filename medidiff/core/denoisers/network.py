@@ -12,8 +12,8 @@ numbers are float64, the network runs in the precision of its device, and its ou
 arithmetic.
 
 A network answers wildly to values it never saw (metal in a CT trained on bone). `span` is the range of x0 it
-was trained on: beyond it (four standard deviations of noise allowed) the network and its skip see a softly
-limited x, and what was taken off is added to the estimate again, so nothing is clipped from the image.
+was trained on: beyond it (four standard deviations of noise allowed) F sees a softly limited x; the first
+two terms of D keep the whole one, so nothing is clipped from the image.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ from torch import Tensor, nn
 from medidiff.core.denoisers.estimate import Context, Estimate
 from medidiff.core.denoisers.unet import UNet
 from medidiff.core.device import autocast
-from medidiff.core.process.kernels import Kernel
+from medidiff.core.process.kernels import Kernel, known
 from medidiff.errors import InputError
 
+_MOST_CHANNELS, _MOST, _MOST_LEVELS = 1024, 32, 8  # of an option; the largest that a card may ask for
 _NOISE = 4.0  # standard deviations of noise that x may stand beyond the span of x0
 
 
@@ -42,6 +43,7 @@ def build_network(architecture: dict[str, Any]) -> nn.Module:
     options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in architecture.items()}
     kind = options.pop("kind", None)
     try:
+        _check_size(options)
         if kind == "unet":
             return UNet(**options)
         if kind == "monai":
@@ -59,9 +61,19 @@ def build_network(architecture: dict[str, Any]) -> nn.Module:
     raise InputError("network", expected="kind unet or monai", got=repr(kind), fix="Name one of the two.")
 
 
+def _check_size(options: dict[str, Any]) -> None:
+    """Raise ValueError for options that no prior has: a card from elsewhere may ask for all memory."""
+    for name, value in options.items():
+        numbers = value if isinstance(value, tuple) else (value,)
+        most = _MOST_CHANNELS if "channels" in name else _MOST
+        fits = all(isinstance(n, int) and 0 <= n <= most for n in numbers)
+        if not fits or len(numbers) > _MOST_LEVELS or (name == "patch" and 0 in numbers):
+            raise ValueError(f"{name}={str(value)[:40]}")
+
+
 @dataclass(frozen=True)
 class NetDenoiser:
-    """D of a 2D network F; state (B, C, H, W), float32. `grad` keeps the graph, for training.
+    """D of a 2D network F; state (B, C, H, W), computed in float32. `grad` keeps the graph, for training.
 
     `span`: (lowest, highest) value of x0, scaled, that the network was trained on; None limits nothing.
     """
@@ -75,33 +87,37 @@ class NetDenoiser:
     span: tuple[float, float] | None = None
 
     def denoise(self, x: Tensor, t: Tensor, context: Context | None = None) -> Estimate:
-        """The estimate of x0 from x at time t (a scalar, or one value an image)."""
-        a, b, s = (_column(value, x) for value in self.kernel.coeffs(t))
-        shifted = x - a * self.mean
-        if context is not None and context.y is not None:
-            shifted = shifted - b * context.y
-        beyond = torch.zeros(()).to(x)
-        if self.span is not None:
-            low, high = (
-                a * (end - self.mean) + sign * _NOISE * s
-                for end, sign in zip(self.span, (-1, 1), strict=True)
+        """The estimate of x0 from x at time t (a scalar, or one value an image), in x's dtype.
+
+        Raises InputError for a condition, which the network cannot take, and for a y that is missing.
+        """
+        y = condition = None
+        if context is not None:
+            y, condition = context.y, context.condition
+        if condition is not None:
+            raise InputError(
+                "denoiser", expected="no condition", got="one", fix="This network takes the state alone."
             )
-            beyond = _beyond(shifted - high, self.sigma_data) - _beyond(low - shifted, self.sigma_data)
-            shifted = shifted - beyond
-        sd = self.sigma_data
+        scale, b, noise = self.kernel.coeffs(t)
+        a, s, sd = _column(scale, x), _column(noise, x), self.sigma_data
+        seen = shifted = (x - known(b, y, x)).float() - a * self.mean
+        if self.span is not None:
+            low, high = (a * (end - self.mean) for end in self.span)
+            seen = _limited(shifted, low - _NOISE * s, high + _NOISE * s, sd)
         r = (a**2 * sd**2 + s**2).sqrt()
-        noise = -self.kernel.half_logsnr(t).float().to(x.device) / 4
+        level = -self.kernel.half_logsnr(t).float().to(x.device) / 4
         with torch.set_grad_enabled(self.grad), autocast(x.device, self.precision):
-            scaled = (shifted / r).contiguous(memory_format=torch.channels_last)
-            raw = self.net(scaled, noise.reshape(-1).expand(x.shape[0]))
-        x0 = self.mean + (a * sd**2 / r**2) * shifted + (s * sd / r) * raw.float() + beyond / a
+            scaled = (seen / r).contiguous(memory_format=torch.channels_last)
+            raw = self.net(scaled, level.reshape(-1).expand(x.shape[0]))
+        x0 = self.mean + (a * sd**2 / r**2) * shifted + (s * sd / r) * raw.float()
+        x0 = x0.to(x.dtype)
         return Estimate(x0=x0, prior=x0)
 
 
-def _beyond(over: Tensor, width: float) -> Tensor:
-    """What a soft limiter takes off a value `over` its limit: v - w (1 - exp(-v/w)) for v > 0, else 0."""
-    over = over.clamp(min=0.0)
-    return over + width * torch.expm1(-over / width)
+def _limited(x: Tensor, low: Tensor, high: Tensor, width: float) -> Tensor:
+    """X between low and high; beyond them it goes on smoothly and ends `width` further out."""
+    inside = torch.minimum(torch.maximum(x, low), high)
+    return inside - width * torch.sign(x - inside) * torch.expm1(-(x - inside).abs() / width)
 
 
 def _column(value: Tensor, x: Tensor) -> Tensor:

@@ -27,7 +27,8 @@ class Sliced:
     `axis` is the one the planes are stacked along: 2 axial, 3 coronal, 4 sagittal. A time map must be
     constant within a plane and reaches the inner denoiser as (B, 1, 1, 1). When memory runs out the chunk
     is halved, for the rest of the run; raises MissingError with the size that would fit when one plane
-    does not.
+    does not. For an `inner` that draws nothing, because its noise would depend on the chunk, and carries
+    nothing: InputError otherwise.
     """
 
     inner: Denoiser
@@ -64,6 +65,13 @@ class Sliced:
             if part is None:
                 chunk = self._halved(planes, len(index))
                 continue
+            if part.carry:
+                raise InputError(
+                    "slice-wise denoiser",
+                    expected="an inner denoiser that carries nothing from level to level",
+                    got=", ".join(part.carry),
+                    fix="Put Sliced inside, and what carries around it.",
+                )
             planes.write(x0, index, part.x0)
             if part.prior is not part.x0:
                 prior = torch.empty_like(x) if prior is None else prior
@@ -124,6 +132,17 @@ class Flipped:
 
     inner: Denoiser
     each: int = 2
+
+    def __post_init__(self) -> None:
+        """Raise InputError unless `each` is 1 to 4."""
+        if not 1 <= self.each <= len(_FLIPS):
+            raise InputError(
+                "flipped denoiser",
+                expected="1 to 4 orientations a level",
+                got=str(self.each),
+                fix="1 turns the state from level to level at no cost.",
+                argument=True,
+            )
 
     def denoise(self, x: Tensor, t: Tensor, context: Context) -> Estimate:
         """The averaged estimate; a known image, a condition or a time map is turned with the state."""

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from medidiff.errors import MedidiffError
+
 
 @dataclass(frozen=True, slots=True)
 class CGInfo:
@@ -44,7 +46,8 @@ def cg(
     `tol` is on |r| / |b| (never below the rounding unit), or on |r| / |r_0| in rows where b is 0.
     `preconditioner` is an approximate inverse of the diagonal of M, positive, broadcast to b.
     `watch(iteration, relative residual (K,))` sees every residual. A row whose curvature p^H M p is not
-    positive (rounding at convergence, or M not positive) stops where it is.
+    positive (rounding at convergence, or M not positive) stops where it is. Raises MedidiffError when a
+    residual is not finite: b, x0 or what `apply` makes of them.
     """
     x = torch.zeros_like(b) if x0 is None else x0.clone()
     r = b.clone() if x0 is None else b - apply(x)
@@ -52,12 +55,13 @@ def cg(
     p, rho = z.clone(), _dot(r, z)
     scale, tol = _scale(b, r), max(tol, torch.finfo(b.dtype).eps)
     history = [_dot(r, r).sqrt() / scale]
+    _finite(history[0])
     active = history[0] > tol
     while bool(active.any()) and len(history) <= max_iterations:
         if watch is not None:
             watch(len(history) - 1, history[-1])
-        q = apply(p)
-        curvature = _dot(p, q)
+        curvature = _dot(p, q := apply(p))
+        _finite(curvature)
         active = active & (curvature > 0)
         alpha = torch.where(active, rho / curvature, 0)
         x += _rows(alpha, x) * p
@@ -66,6 +70,7 @@ def cg(
         rho, before = torch.where(active, _dot(r, z), rho), rho
         p = z + _rows(torch.where(active, rho / before, 0), p) * p
         history.append(_dot(r, r).sqrt() / scale)
+        _finite(history[-1])
         active = active & (history[-1] > tol)
     if watch is not None:
         watch(len(history) - 1, history[-1])
@@ -76,6 +81,17 @@ def _dot(u: Tensor, v: Tensor) -> Tensor:
     """Re u^H v of each row: (K, ...) to (K,)."""
     product = torch.view_as_real(u.conj() * v)[..., 0] if u.is_complex() else u * v
     return product.sum(tuple(range(1, u.ndim)))
+
+
+def _finite(values: Tensor) -> None:
+    """NaN compares false with everything: unasked, it would end the iteration as if it had converged."""
+    if not bool(torch.isfinite(values).all()):
+        raise MedidiffError(
+            "conjugate gradients",
+            expected="finite residuals and curvatures",
+            got=f"{int((~torch.isfinite(values)).sum())} of {len(values)} rows without",
+            fix="Check measurement, weights and operator for NaN and overflow.",
+        )
 
 
 def _scale(b: Tensor, r: Tensor) -> Tensor:

@@ -83,7 +83,9 @@ def _end(kernel: Kernel, value: float, is_sigma: bool) -> Tensor:
     if not is_sigma:
         return torch.tensor(value, dtype=torch.float64)
     t = kernel.at_sigma(value) if value > 0 else torch.tensor(math.nan)
-    if not kernel.t_min - _SLACK <= float(t) <= kernel.t_max + _SLACK:
+    inside = kernel.t_min - _SLACK <= float(t) <= kernel.t_max + _SLACK
+    # A kernel that finds its times by bisection answers with its end for any level beyond.
+    if not inside or not math.isclose(float(kernel.sigma(t)), value, rel_tol=1e-6):
         low, high = (float(kernel.sigma(torch.tensor(end))) for end in (kernel.t_min, kernel.t_max))
         raise InputError(
             "noise level",

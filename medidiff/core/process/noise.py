@@ -37,7 +37,9 @@ class NoiseStreams:
         word = self._word(purpose, sample, slice_, step)
         # PyTorch's CPU generator keeps 32 bits of a seed: the other 32 turn the slice round, so that two
         # names that share a seed (1 in 4e9 pairs) still give unrelated voxels.
-        n = torch.randn(tuple(size), generator=torch.Generator().manual_seed(word & 0xFFFFFFFF))
+        n = torch.randn(
+            tuple(size), dtype=torch.float32, generator=torch.Generator().manual_seed(word & 0xFFFFFFFF)
+        )
         return n.flatten().roll((word >> 32) % max(n.numel(), 1)).reshape(n.shape)
 
     def _word(self, purpose: str, sample: int, slice_: int, step: int) -> int:

@@ -157,7 +157,8 @@ class PredictorCorrector:
             estimate = denoise(x, u, context.keeping(carry))
             score = -_residual(kernel, x, u, estimate.x0, context) / like(s**2, x)
             n = context.draw(x, f"corrector {number}")
-            e = 2 * (self.snr * _norm(n) / _norm(score).clamp_min(torch.finfo(x.dtype).tiny)) ** 2
+            size = _norm(score)
+            e = torch.where(size > 0, 2 * (self.snr * _norm(n) / size) ** 2, 0)  # at a mode there is no step
             x, carry = x + e * score + torch.sqrt(2 * e) * n, estimate.carry
         return x, carry
 

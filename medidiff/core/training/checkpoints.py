@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from medidiff.atomic import writable, writing_folder
 from medidiff.errors import InputError
 
 KEPT = 2
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError)
 _PARTS = ("weights", "ema", "optimiser", "objective")
 
 
@@ -47,7 +49,10 @@ class Checkpoint:
 
 
 def save(run: Path, checkpoint: Checkpoint) -> Path:
-    """Write `checkpoint` under the folder `run` and remove all but the newest two; the folder written."""
+    """Write `checkpoint` under the folder `run` and remove all but it and the one before; the folder written.
+
+    Later ones go too: a run goes on from the newest whole checkpoint, so what is later was damaged.
+    """
     folder = run / f"checkpoint-{checkpoint.step:08d}"
     with writable(folder):
         run.mkdir(parents=True, exist_ok=True)
@@ -67,8 +72,11 @@ def save(run: Path, checkpoint: Checkpoint) -> Path:
             "sha256": digests,
         }
         (temporary / "state.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
-    for old in folders(run)[:-KEPT]:
-        shutil.rmtree(old)
+    earlier = [other for other in folders(run) if _step(other) < checkpoint.step]
+    kept = {folder, *earlier[1 - KEPT :]}
+    for other in folders(run):
+        if other not in kept:
+            shutil.rmtree(other)
     return folder
 
 
@@ -104,7 +112,7 @@ def load(folder: Path) -> Checkpoint:
         return Checkpoint(
             **parts, step=int(state["step"]), seconds=float(state["seconds"]), config=dict(state["config"])
         )
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (*_DAMAGED, SafetensorError) as error:
         raise InputError(
             f"checkpoint {folder.name}",
             expected="four safetensors files and state.json that match",
@@ -114,8 +122,16 @@ def load(folder: Path) -> Checkpoint:
 
 
 def folders(run: Path) -> list[Path]:
-    """The checkpoint folders under `run`, oldest first."""
-    return sorted(path for path in run.glob("checkpoint-*") if path.is_dir())
+    """The checkpoint folders under `run`, oldest first; a copy under another name is not one of them."""
+    return sorted(
+        (path for path in run.glob("checkpoint-*") if path.is_dir() and _step(path) >= 0), key=_step
+    )
+
+
+def _step(folder: Path) -> int:
+    """The step in the name of a checkpoint's folder, -1 for another folder."""
+    match = re.fullmatch(r"checkpoint-(\d{8,18})", folder.name)
+    return int(match[1]) if match else -1
 
 
 def digest(file: Path) -> str:

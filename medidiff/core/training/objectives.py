@@ -28,7 +28,7 @@ Batches = Callable[[int], Tensor]
 class NoiseLevels(BaseModel):
     """The law of the training noise: log-normal, with a share that is log-uniform over the kernel's range."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     median: float = Field(0.074, gt=0)
     log_sd: float = Field(1.1, gt=0)
     uniform_share: float = Field(0.2, ge=0, le=1)

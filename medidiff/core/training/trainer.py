@@ -178,16 +178,10 @@ class _Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         loss = self.objective.loss(self.denoiser, self.step)
-        if not torch.isfinite(loss):
-            raise MedidiffError(
-                f"training step {self.step}",
-                expected="a finite loss",
-                got=f"{loss.item()}",
-                fix="Lower `rate` or lengthen `warm_up_steps`; if it stays, look at the data.",
-            )
+        self.check("loss", loss)
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(self.weights, o.clip)
+        self.check("gradient", nn.utils.clip_grad_norm_(self.weights, o.clip))
         self.optimiser.step()
         decay = min(o.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
@@ -195,6 +189,15 @@ class _Trainer:
         self.step += 1
         self.whole = True
         return loss.item()
+
+    def check(self, what: str, value: Tensor) -> None:
+        if not torch.isfinite(value):
+            raise MedidiffError(
+                f"training step {self.step}",
+                expected=f"a finite {what}",
+                got=f"{value.item()}",
+                fix="Lower `rate` or lengthen `warm_up_steps`; if it stays, look at the data.",
+            )
 
     def log(self, loss: float) -> None:
         line = {"step": self.step, "seconds": round(self.seconds, 1), "loss": round(loss, 6)}

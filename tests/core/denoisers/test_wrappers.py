@@ -157,3 +157,21 @@ def test_flipped_turns_there_and_back(each: int, step: int, rows: list[float], c
     expected = x + torch.tensor(rows)[:, None] + torch.tensor(columns) + y
     torch.testing.assert_close(estimate.x0, expected)
     torch.testing.assert_close(estimate.prior, 2 * expected)
+
+
+def test_an_inner_that_carries_is_refused() -> None:
+    """Which plane's carry should go to the next level?"""
+
+    class Carrying:
+        def denoise(self, x: Tensor, t: Tensor, context: Context) -> Estimate:
+            return Estimate(x, x, {"kept": x})
+
+    with pytest.raises(InputError) as error:
+        Sliced(Carrying()).denoise(volume(1, 1, 2, 4, 4), _T, _CONTEXT)
+    assert error.value.got == "kept"
+
+
+@pytest.mark.parametrize("each", [0, -1, 5])
+def test_the_number_of_orientations_is_checked(each: int) -> None:
+    with pytest.raises(InputError):
+        Flipped(Net(), each)

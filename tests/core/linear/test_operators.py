@@ -100,3 +100,11 @@ def test_real_input_of_a_complex_operator_has_a_real_gradient() -> None:
     Diagonal(weights)(x).abs().square().sum().backward()
     assert x.grad is not None
     torch.testing.assert_close(x.grad, torch.tensor([[[5.0, -18.0]]], dtype=torch.float64))
+
+
+def test_shapes_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(InputError):
+        Dense(torch.ones(7, 12), (1, 3, 4), (1, 6))
+    with pytest.raises(InputError):
+        Diagonal(torch.ones(2, 3, 4), (3, 4))
+    assert Diagonal(torch.ones(3, 1, 4), (3, None, 4)).shape_in == (3, None, 4)

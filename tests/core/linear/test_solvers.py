@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from medidiff.core.linear import cg
+from medidiff.errors import MedidiffError
 
 
 def positive(d: int, dtype: torch.dtype, seed: int = 0) -> Tensor:
@@ -103,3 +104,14 @@ def test_every_residual_is_heard() -> None:
     M, b = positive(9, torch.float64), rows(2, 9, torch.float64)
     _, info = cg(lambda v: v @ M.mT, b, max_iterations=3, watch=lambda k, r: heard.append(k))
     assert heard == list(range(info.iterations + 1))
+
+
+def test_nan_is_not_taken_for_convergence() -> None:
+    """NaN > tol is false: the loop would end with x = 0 and say nothing."""
+    M, b = positive(4, torch.float64), rows(2, 4, torch.float64)
+    b[1, 2] = torch.nan
+    with pytest.raises(MedidiffError):
+        cg(lambda v: v @ M.mT, b)
+    calls = iter((1.0, torch.inf))
+    with pytest.raises(MedidiffError):
+        cg(lambda v: next(calls) * v @ M.mT, rows(1, 4, torch.float64), tol=1e-12)

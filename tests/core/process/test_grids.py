@@ -63,3 +63,14 @@ def test_pure_noise_stays_the_first_level_and_the_next_is_finite() -> None:
 def test_levels_outside_the_kernel_are_refused(call) -> None:
     with pytest.raises(InputError):
         call()
+
+
+@pytest.mark.parametrize("levels", [{"sigma_max": 2e3}, {"sigma_min": 1e-4}])
+def test_levels_beyond_a_kernel_without_a_closed_form_are_refused(levels: dict[str, float]) -> None:
+    """Bisection answers with the kernel's end (s/a = 1e-3 to infinity here), whatever was asked."""
+
+    class Short(Flow):
+        t_max = 0.999  # s/a = 999
+
+    with pytest.raises(InputError):
+        logsnr_grid(Short(), 5, **levels)

@@ -163,7 +163,7 @@ def test_corrector_improves_the_ancestral_spread() -> None:
 
 
 def test_corrector_step_by_hand() -> None:
-    """With |score| = |n| the step is e = 2 snr^2; x = 0 has no score and moves by noise alone."""
+    """With |score| = |n| the step is e = 2 snr^2; at a mode, where there is no score, x stays."""
     kernel, u = EDM(), EDM().at_sigma(1.0)
     context = Context(NoiseStreams(0), noise=Ones())
     still = replace(PredictorCorrector(snr=0.5), predictor=DDIM())
@@ -173,6 +173,9 @@ def test_corrector_step_by_hand() -> None:
 
     x, _ = still.step(kernel, full(5.0), u, u, Estimate(full(5.0), full(5.0)), context, one_below)
     assert x.flatten().tolist() == pytest.approx([5 - 0.5 + math.sqrt(1.0)] * 2)
+    at_mode = lambda x, t, context: Estimate(x, x)  # noqa: E731  one line of a denoiser
+    x, _ = still.step(kernel, full(5.0), u, u, Estimate(full(5.0), full(5.0)), context, at_mode)
+    assert torch.equal(x, full(5.0))
 
 
 @pytest.mark.parametrize(

@@ -169,3 +169,27 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: py
         with pytest.raises(OutputError):
             save(tmp_path, checkpoint(2))
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-00000001"]
+
+
+def test_copies_and_damaged_later_ones_do_not_push_out_the_good(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    for step in (100, 200):
+        save(run, checkpoint(step))
+    (run / "checkpoint-best").mkdir()
+    (run / "checkpoint-00000200" / "state.json").write_text("{}")
+    for step in (150, 160):
+        save(run, checkpoint(step))
+    assert [folder.name[-3:] for folder in folders(run)] == ["150", "160"]
+    assert (run / "checkpoint-best").is_dir()
+    found = load_newest(run, never)
+    assert found is not None
+    assert found.step == 160
+
+
+@pytest.mark.parametrize("state", ['{"step": Infinity, "seconds": 1, "config": {}, "sha256": ', "[" * 100000])
+def test_a_hostile_state_is_damage(state: str, tmp_path: Path) -> None:
+    folder = save(tmp_path / "run", checkpoint(3))
+    digests = json.loads((folder / "state.json").read_text())["sha256"]
+    (folder / "state.json").write_text(state + (json.dumps(digests) + "}" if state[0] == "{" else ""))
+    with pytest.raises(InputError):
+        load(folder)

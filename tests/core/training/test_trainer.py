@@ -295,3 +295,23 @@ def test_generators_of_steps_and_purposes_differ() -> None:
     }
     assert torch.equal(draws[0, 1, 0], torch.rand(4, generator=generator(0, 1)))
     assert len({tuple(draw.tolist()) for draw in draws.values()}) == len(draws)
+
+
+def test_a_gradient_that_is_not_finite_never_reaches_the_weights(tmp_path: Path, settings: Make) -> None:
+    """Sqrt has an infinite slope at 0: the loss is finite, its gradient is not."""
+
+    class Edge:
+        def loss(self, denoiser: NetDenoiser, step: int) -> Tensor:
+            weight = next(denoiser.net.parameters())
+            return (0 * weight.sum()).abs().sqrt() if step == 2 else weight.square().mean()
+
+        def state(self) -> dict[str, Tensor]:
+            return {}
+
+        def restore(self, state: dict[str, Tensor]) -> None:
+            """Nothing."""
+
+    with pytest.raises(MedidiffError) as error:
+        train(settings(), Edge(), tmp_path / "run")
+    assert error.value.expected == "a finite gradient"
+    assert folders(tmp_path / "run") == []

@@ -123,7 +123,7 @@ def start_weights(settings: TrainSettings) -> dict[str, Tensor] | None:
 def card_facts(
     denoiser: NetDenoiser, settings: TrainSettings, data: Path, *, progress: Report = silent
 ) -> tuple[dict[str, Any], Tensor]:
-    """The card's fields that this task knows, measured now, and the check patch (y, x), scaled."""
+    """The card's fields that this task knows, measured now, and the check patch (y, x) in HU."""
     shape = _checked(DataSettings, "data", settings.data)
     training, validation = read_split(data, "train"), read_split(data, "val", must_ship=False)
     errors = _errors(denoiser, validation, shape, progress)
@@ -155,7 +155,7 @@ def card_facts(
         "nearest_training_slice": nearest_training_slices(denoiser, validation, training, shape),
         "check": {"sigma": CHECK_HU / shape.scale_hu, "seed": CHECK_SEED},
     }
-    return facts, _check_patch(training, shape)
+    return facts, _check_patch(training)
 
 
 def validation_slices(validation: Dataset) -> list[Tensor]:
@@ -182,12 +182,12 @@ def _errors(denoiser: NetDenoiser, validation: Dataset, shape: DataSettings, pro
     return np.array(rows)
 
 
-def _check_patch(training: Dataset, shape: DataSettings) -> Tensor:
-    """The middle of a training person's slice, scaled."""
+def _check_patch(training: Dataset) -> Tensor:
+    """The middle of a training person's slice, HU."""
     person: Person = training.people[0]
     image = person.slices[len(person.slices) // 2]
     row, column = (max(n - CHECK_SIDE, 0) // 2 for n in image.shape)
-    return (image[row : row + CHECK_SIDE, column : column + CHECK_SIDE] - shape.offset_hu) / shape.scale_hu
+    return image[row : row + CHECK_SIDE, column : column + CHECK_SIDE]
 
 
 def nearest_training_slices(
