@@ -53,7 +53,7 @@ def pack(
 
 
 def new_files(name: str, out: Path, *, overwrite: bool) -> tuple[Path, Path]:
-    """The weights and the card that `pack` writes. Raises OutputError when one exists, without `overwrite`."""
+    """The weights and the card that `pack` writes; OutputError when one exists, without `overwrite`."""
     weights, card = out / f"{name}.safetensors", out / f"{name}.json"
     if not overwrite and (weights.exists() or card.exists()):
         raise OutputError(

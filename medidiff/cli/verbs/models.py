@@ -75,9 +75,8 @@ def _pack(arguments: Namespace, terminal: Terminal) -> int:
 
     checkpoint = _checkpoint(arguments.checkpoint, terminal)
     settings = _settings(checkpoint)
-    priors.new_files(
-        settings.name, arguments.out, overwrite=arguments.overwrite
-    )  # before measuring, not after
+    # Refused now, not after minutes of measuring.
+    priors.new_files(settings.name, arguments.out, overwrite=arguments.overwrite)
     domain = importlib.import_module(TRAININGS[settings.task])
     denoiser = _averaged(checkpoint, settings)
     facts, patch = domain.card_facts(denoiser, settings, arguments.data, progress=terminal.progress)
@@ -88,9 +87,7 @@ def _pack(arguments: Namespace, terminal: Terminal) -> int:
     )
     other = next((p for p in priors.available() if p.name == prior.name), prior)
     if other.weights.resolve() != prior.weights.resolve():
-        terminal.warn(
-            f"the name {prior.name} belongs to the prior in {other.place}, which hides this one: set `name`"
-        )
+        terminal.warn(f"a {other.place} prior named {prior.name} hides this one: choose another `name`")
     terminal.result(f"{prior.weights}", {"name": prior.name, "weights": str(prior.weights)})
     return 0
 

@@ -242,7 +242,7 @@ class Known(EDM):
 
 
 def test_pure_noise_a_known_image_and_a_condition() -> None:
-    """At a = 0 the estimate is the mean; a y that the kernel needs and a condition that F cannot take stop."""
+    """At a = 0 the estimate is the mean; without the y that the kernel needs, and with a condition, none."""
     denoiser = NetDenoiser(Spy(), Known(), 1.0, 0.5, span=(-1.0, 1.0))
     context, y = Context(NoiseStreams(0)), noise(1, 1, 4, 4, seed=3)
     end, middle = (torch.tensor(t, dtype=torch.float64) for t in (1.0, 0.5))

@@ -160,7 +160,7 @@ def test_flipped_turns_there_and_back(each: int, step: int, rows: list[float], c
 
 
 def test_an_inner_that_carries_is_refused() -> None:
-    """Which plane's carry should go to the next level?"""
+    """No plane's carry could go to the next level alone."""
 
     class Carrying:
         def denoise(self, x: Tensor, t: Tensor, context: Context) -> Estimate:
