@@ -40,10 +40,10 @@ from medidiff.priors import find, load
 
 BASE_VIEWS = 24
 ARCS = (90.0, 120.0)  # with 60 views; 180 is the base
-LAMBDAS = (2e-3, 1e-3, 5e-4, 2e-4, 1e-4)
-FIRST_HU = (100.0, 140.0, 200.0, 280.0, 400.0, 560.0, 800.0)
-LAST_HU = (6.0, 8.0, 12.0, 17.0, 24.0, 34.0, 48.0, 68.0, 96.0)
-PROX = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
+LAMBDAS = (3e-2, 1e-2, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 5e-5)
+FIRST_HU = (70.0, 100.0, 140.0, 200.0, 280.0, 400.0, 560.0, 800.0, 1120.0)
+LAST_HU = (4.0, 6.0, 8.0, 12.0, 17.0, 24.0, 34.0, 48.0, 68.0, 96.0, 136.0)
+PROX = (0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0)
 SLICES, SEARCH_SLICES, START_ITERATIONS = 6, 4, 60
 FIELDS = ("first_hu", "last_hu", "prox_factor")
 GRIDS = {"first_hu": FIRST_HU, "last_hu": LAST_HU, "prox_factor": PROX}
@@ -108,6 +108,7 @@ class Search:
             around = [k for k in (here - 1, here, here + 1) if 0 <= k < len(grid)]
             best = max(around, key=at)
             if best == here:
+                self.log[-1]["at_edge"] = here in (0, len(grid) - 1)  # then the grid should be longer
                 return grid[here]
             here = best
 

@@ -15,7 +15,10 @@ SCHEMA = "medidiff.bench/1"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One number: `case` says on what, `gate` what it must reach and `aim` what it should."""
+    """One number: `case` says on what, `gate` what it must reach and `aim` what it should.
+
+    `better` is None where neither direction is: a signed bias, a ratio whose best value is 1.
+    """
 
     case: str
     metric: str
@@ -23,7 +26,7 @@ class Row:
     unit: str
     gate: float | None = None
     aim: float | None = None
-    better: Literal["higher", "lower"] = "higher"
+    better: Literal["higher", "lower"] | None = "higher"
 
     @property
     def ok(self) -> bool | None:
@@ -48,11 +51,15 @@ class Row:
 
 @dataclass(frozen=True)
 class BenchResult:
-    """The rows of one bench; `skipped` names what could not be measured here, and why."""
+    """The rows of one bench; `skipped` names what could not be measured here, and why.
+
+    `remarks` are sentences for the reader of the table: protocol, settings, what the rival was allowed.
+    """
 
     name: str
     rows: tuple[Row, ...]
     skipped: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=versions)
     machine: dict[str, Any] = field(default_factory=machine)
     notes: dict[str, Any] = field(default_factory=dict)
@@ -66,19 +73,21 @@ class BenchResult:
             "machine": self.machine,
             "rows": [row.to_plain() for row in self.rows],
             "skipped": list(self.skipped),
+            "remarks": list(self.remarks),
             **self.notes,
         }
         return dict(to_plain(plain))
 
     def table(self) -> str:
-        """A Markdown table of the rows, then what was skipped and which gates were missed, in words."""
+        """A Markdown table of the rows, then remarks, what was skipped and how many gates were missed."""
         lines = ["| case | metric | value | gate | aim | |", "|---|---|---|---|---|---|"]
         lines += [
             f"| {row.case} | {row.metric} | {row.value:.4g} {row.unit} | {_number(row.gate)} "
             f"| {_number(row.aim)} | {_verdict(row)} |"
             for row in self.rows
         ]
-        lines += ["", *(f"Skipped: {what}." for what in self.skipped)] if self.skipped else []
+        for words in (self.remarks, tuple(f"Skipped: {what}." for what in self.skipped)):
+            lines += ["", "\n".join(words)] if words else []
         missed = [row for row in self.rows if row.ok is False]
         lines += ["", f"{len(missed)} of {len(self.rows)} rows miss their gate."] if missed else []
         return "\n".join(lines)

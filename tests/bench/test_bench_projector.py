@@ -48,3 +48,7 @@ def test_rows_with_astra(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = {row.metric: row for row in bench.run(size=32, slices=2, views=(3,)).rows}
     assert rows["forward_speedup_vs_astra"].gate == 8
     assert rows["back_speedup_vs_astra"].gate == 10
+    for direction in ("forward", "back"):
+        (theirs,) = (r.value for m, r in rows.items() if m.startswith("seconds.astra") and direction in m)
+        ratio = theirs / rows[f"seconds.{direction}"].value
+        assert rows[f"{direction}_speedup_vs_astra"].value == pytest.approx(ratio)

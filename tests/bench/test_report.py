@@ -17,6 +17,12 @@ ROWS = (
 )
 
 
+def test_remarks_stand_under_the_table() -> None:
+    result = BenchResult("ct", ROWS, ("rival: none",), ("24 views.", "Converged."))
+    assert "24 views.\nConverged.\n\nSkipped: rival: none." in result.table()
+    assert result.to_plain()["remarks"] == ["24 views.", "Converged."]
+
+
 def test_the_gate_is_read_in_its_direction() -> None:
     assert [row.ok for row in ROWS] == [True, False, None]
 
@@ -47,8 +53,12 @@ def test_files_are_those_of_the_contract(tmp_path: Path) -> None:
 
 
 def test_an_occupied_folder_is_refused(tmp_path: Path) -> None:
+    result, out = BenchResult("projector", ROWS), tmp_path / "out"
+    result.write(out)
+    with pytest.raises(OutputError):
+        result.write(out)
+    result.write(out, overwrite=True)
     (tmp_path / "note.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(OutputError):
-        BenchResult("projector", ROWS).write(tmp_path)
-    BenchResult("projector", ROWS).write(tmp_path, overwrite=True)
-    assert (tmp_path / "bench.json").exists()
+        result.write(tmp_path, overwrite=True)
+    assert (tmp_path / "note.txt").exists()

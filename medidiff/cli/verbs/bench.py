@@ -34,7 +34,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def _add_projector(parser: Parser) -> None:
-    parser.add_argument("--size", type=whole(8, 2048), default=256, metavar="N", help="pixels a side (256)")
+    parser.add_argument("--size", type=whole(16, 2048), default=256, metavar="N", help="pixels a side (256)")
     parser.add_argument("--slices", type=whole(1, 1024), default=64, metavar="N", help="slices (64)")
     parser.add_argument("--views", type=views, default=(24, 180), metavar="N[,N]", help="views (24,180)")
     add_output(parser)
