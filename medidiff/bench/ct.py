@@ -70,6 +70,31 @@ def run(
         if not input
         else [(f"volume {number}", read_volume(path)) for number, path in enumerate(input, 1)]
     )
+    return measure(
+        volumes,
+        views=views,
+        arc_deg=arc_deg,
+        photons=photons,
+        seed=seed,
+        device=device,
+        prior=prior,
+        progress=progress,
+    )
+
+
+def measure(
+    volumes: Sequence[tuple[str, Volume]],
+    *,
+    views: int = 24,
+    arc_deg: float = 180.0,
+    photons: float | None = None,
+    matrix: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    prior: str | None = None,
+    progress: Report = silent,
+) -> BenchResult:
+    """`run` on volumes in memory, each under the name of its case; `matrix` as `simulate_ct` takes it."""
     done = []
     for number, (case, volume) in enumerate(volumes):
         progress(Progress("volumes", number, len(volumes), case))
@@ -80,13 +105,14 @@ def run(
                 views=views,
                 arc_deg=arc_deg,
                 photons=photons,
+                matrix=matrix,
                 seed=seed,
                 device=device,
                 prior=prior,
                 progress=progress,
             )
         )
-    gated = views == _GATED_VIEWS and arc_deg == _GATED_ARC and len(done) > 1
+    gated = views == _GATED_VIEWS and arc_deg == _GATED_ARC and len(done) > 1 and matrix is None
     rows = [row for scores in done for row in rows_of(scores.case, [scores], photons, gated=False)]
     if len(done) > 1:
         rows += rows_of(f"mean of {len(done)}", done, photons, gated=gated)
@@ -134,7 +160,7 @@ def compare(
     seed: int,
     device: str,
     prior: str | None,
-    matrix: int | None = None,
+    matrix: int | None,
     progress: Report = silent,
 ) -> Scores:
     """All methods on one volume and one measurement of it."""
