@@ -2,10 +2,14 @@
 
     python benchmarks/ct_tests.py --data DIR --out benchmarks/results [--only clean dose curve native]
 
-DIR holds `test/` of the CT data. T1 to T4 are one block of 24 slices of each test person; T2 is measured on its
-grid of 512 x 512. `clean` and `dose`: 24 views, without noise and at 1e5 photons a bin, images of 256 x 256.
-`curve`: 8 to 60 views without noise, the middle 12 slices of each block, the means alone. `native`: T2 as an
-image of 512 x 512. The test people are measured, never tuned on; the bar is that of `medidiff bench ct`.
+DIR holds `test/` of the CT data. T1 to T4 are one block of 24 slices of each test person; T2 is measured on
+its grid of 512 x 512. All images are 256 x 256, but for `native`.
+
+    clean, dose     24 views, without noise and at 1e5 photons a bin
+    curve           8 to 60 views without noise, the middle 12 slices of each block, the means alone
+    native          T2 as an image of 512 x 512
+
+The test people are measured, never tuned on; the bar is that of `medidiff bench ct`.
 """
 
 from __future__ import annotations
