@@ -1,7 +1,7 @@
 """The progress record that every loop of more than two seconds reports.
 
-A door draws it (rich in a terminal, a bar in a notebook). A callback may raise to cancel: the loops
-hold nothing that would be left half-done. Ctrl-C reaches them as KeyboardInterrupt.
+A door draws it (the command line with rich); a caller from Python may. A callback may raise to cancel: the
+loops hold nothing that would be left half-done. Ctrl-C reaches them as KeyboardInterrupt.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ messages, which may quote a file. `--debug` shows everything.
 from __future__ import annotations
 
 import contextlib
-import errno
+import logging
 import os
 import platform
 import signal
@@ -25,20 +25,14 @@ from pathlib import Path
 from types import FrameType
 
 from medidiff import __version__
-from medidiff.cli.terminal import Terminal
+from medidiff.atomic import ONLY_WRITING
+from medidiff.cli.terminal import Terminal, one_line
 from medidiff.errors import InputError, MedidiffError, MissingError, OutputError
 
 DONE, BUG, ARGUMENT, INPUT, MISSING, OUTPUT, CHECK, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4, 5, 6, 130, 143
 
-_CANNOT_WRITE = {
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.EROFS,
-    errno.EACCES,
-    errno.EPERM,
-}
 _NO_SPACE = "No space left on device"  # as safetensors and HDF5 put it, in errors of their own
+_DISTRIBUTIONS = {"skimage": "scikit-image", "yaml": "PyYAML"}  # where pip knows a package by another name
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "CUDA out of memory")
 
 
@@ -49,7 +43,7 @@ class _Terminated(BaseException):
 def guarded(action: Callable[[], int], terminal: Terminal, *, debug: bool) -> int:
     """Run `action`; return its code, or the code of what ended it, after one line on stderr."""
     try:
-        with _sigterm_raises(), _quiet_libraries(debug), terminal:
+        with _sigterm_raises(), _quiet_libraries(debug), _warnings_shown(terminal), terminal:
             code = action()
             sys.stdout.flush()
             return code
@@ -65,9 +59,18 @@ def guarded(action: Callable[[], int], terminal: Terminal, *, debug: bool) -> in
         return code
 
 
-def one_line(text: str) -> str:
-    """`text` without line breaks and control characters, which a file's name may hold."""
-    return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+def missing_package(error: ImportError) -> MissingError | None:
+    """The error that names the package to install; None where what is missing is ours or Python's own."""
+    package = (error.name or "medidiff").partition(".")[0]
+    if package == "medidiff" or package in sys.stdlib_module_names:
+        return None
+    name = _DISTRIBUTIONS.get(package, package)
+    return MissingError(
+        f"package {name}",
+        expected="an installed package",
+        got="none that can be imported",
+        fix=f"Install it: pip install {name}",
+    )
 
 
 def _explain(error: BaseException, terminal: Terminal) -> tuple[int, str]:
@@ -75,6 +78,8 @@ def _explain(error: BaseException, terminal: Terminal) -> tuple[int, str]:
         return INTERRUPTED, f"interrupted; {terminal.after_interrupt}"
     if isinstance(error, _Terminated):
         return TERMINATED, f"terminated; {terminal.after_interrupt}"
+    if isinstance(error, ImportError):
+        error = missing_package(error) or error
     if isinstance(error, MedidiffError):
         return _code(error), f"error: {error}"
     if _is_memory(error):
@@ -106,7 +111,7 @@ def _is_memory(error: BaseException) -> bool:
 
 
 def _is_writing(error: BaseException) -> bool:
-    return (isinstance(error, OSError) and error.errno in _CANNOT_WRITE) or _NO_SPACE in str(error)
+    return (isinstance(error, OSError) and error.errno in ONLY_WRITING) or _NO_SPACE in str(error)
 
 
 def _bug(error: BaseException) -> str:
@@ -151,6 +156,18 @@ def _sigterm_raises() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _warnings_shown(terminal: Terminal) -> Iterator[None]:
+    """Show what rooms without a terminal log as a warning."""
+    handler, logger = logging.Handler(logging.WARNING), logging.getLogger("medidiff")
+    handler.emit = lambda record: terminal.warn(record.getMessage())  # type: ignore[method-assign]  # one method
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 @contextlib.contextmanager

@@ -28,10 +28,7 @@ VERBS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (the table is in `medidiff.cli.door`)."""
-    # The name of a file may hold any character, also where the terminal has an old encoding.
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    _prepare_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     leading = list(takewhile(lambda word: word.startswith("-"), words))
     if {"-h", "--help"} & set(leading) or words == []:
@@ -47,8 +44,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     return guarded(lambda: _run(verb, words, terminal), terminal, debug="--debug" in words)
 
 
+def _prepare_streams() -> None:
+    """A stream that the caller closed leads nowhere; the name of a file may hold any character."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  stays open as the stream would
+        # Also where the terminal has an old encoding.
+        if hasattr(stream := getattr(sys, name), "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _run(verb: str, words: list[str], terminal: Terminal) -> int:
-    parser = Parser(prog=f"medidiff {verb}", description=f"{VERBS[verb].capitalize()}.")
+    text = VERBS[verb]
+    parser = Parser(prog=f"medidiff {verb}", description=f"{text[:1].upper()}{text[1:]}.")
     importlib.import_module(f"medidiff.cli.verbs.{verb}").add_arguments(parser)
     add_everywhere(parser)
     arguments = parse(parser, words)
@@ -63,7 +71,7 @@ def _help() -> str:
     verbs = "\n".join(f"  {name:<12} {text}" for name, text in VERBS.items())
     return (
         "usage: medidiff VERB [options]      (medidiff VERB --help for its options)\n\n"
-        "Images from measurements that are too few or too noisy, and how sure they are.\n"
+        "Images from measurements that are too few or too noisy.\n"
         "Research use only: not for diagnosis.\n\n"
         f"{verbs}\n\n"
         "everywhere:\n"

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import shutil
-import tempfile
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from medidiff.atomic import refuse_occupied, writable
-from medidiff.cli.door import ARGUMENT, one_line
-from medidiff.errors import InputError
+from medidiff.atomic import rehearse_folder
+from medidiff.cli.door import ARGUMENT
+from medidiff.cli.terminal import one_line
+from medidiff.errors import InputError, OutputError
 
+MOST_VIEWS = 4096
+LEAST_PHOTONS, MOST_PHOTONS = 10.0, 1e15  # per bin: below, there is no image; above, no noise
 _LARGEST_ANGLES_FILE = 1 << 20
 
 
@@ -25,6 +28,15 @@ class Parser(argparse.ArgumentParser):
         options.setdefault("allow_abbrev", False)
         options.setdefault("formatter_class", _Formatter)
         super().__init__(**options)
+
+    def parse_known_args(  # type: ignore[override]  # argparse declares one overload a default
+        self, args: Sequence[str] | None = None, namespace: Namespace | None = None
+    ) -> tuple[Namespace, list[str]]:
+        """Refuse unknown words here, where --help lists the known ones, and not in the parser above."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, []
 
     def error(self, message: str) -> NoReturn:
         """Print one line and exit with 2."""
@@ -57,17 +69,22 @@ def add_everywhere(parser: Parser) -> None:
     """Add --quiet, --json and --debug to the verb, or to each of its sub-verbs."""
     for leaf in leaves(parser):
         group = leaf.add_argument_group("everywhere")
-        group.add_argument("--quiet", action="store_true", help="no progress, no notes")
+        group.add_argument("--quiet", action="store_true", help="no progress, no notes (warnings stay)")
         group.add_argument("--json", action="store_true", help="a summary for programs on stdout")
         group.add_argument("--debug", action="store_true", help="show a traceback when something fails")
 
 
 def add_output(
-    parser: argparse.ArgumentParser, *, required: bool = True, text: str = "folder to write"
+    parser: argparse.ArgumentParser,
+    *,
+    required: bool = True,
+    text: str = "folder to write",
+    overwrite: str | None = "replace a folder that medidiff wrote",
 ) -> None:
-    """Add --out DIR and --overwrite."""
+    """Add --out DIR and, unless its help is None, --overwrite."""
     parser.add_argument("--out", type=Path, metavar="DIR", required=required, help=text)
-    parser.add_argument("--overwrite", action="store_true", help="replace a folder that is not empty")
+    if overwrite is not None:
+        parser.add_argument("--overwrite", action="store_true", help=overwrite)
 
 
 def add_seed(parser: argparse.ArgumentParser) -> None:
@@ -87,13 +104,20 @@ def add_prior(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prior", metavar="NAME", help=text)
 
 
-def check_output(path: Path, *, overwrite: bool) -> None:
-    """Refuse an output folder that is occupied or cannot be written, before anything is computed."""
-    path = Path(os.path.abspath(path))
-    refuse_occupied(path, overwrite=overwrite)
-    parent = next(p for p in path.parents if p.exists())
-    with writable(path), tempfile.TemporaryDirectory(dir=parent, prefix=".medidiff-"):
-        pass
+def check_output(path: Path, *, overwrite: bool, inputs: Sequence[Path | None] = ()) -> None:
+    """Refuse an output folder that is occupied or cannot be written, before anything is computed.
+
+    `inputs` may not lie in it: even a run's own image is not replaced while it is the input of another.
+    """
+    out = Path(os.path.realpath(path))
+    if any(Path(os.path.realpath(given)).is_relative_to(out) for given in inputs if given is not None):
+        raise OutputError(
+            f"output {out.name or out}",
+            expected="a folder apart from the input",
+            got="the folder that holds it",
+            fix="Choose another --out.",
+        )
+    rehearse_folder(path, overwrite=overwrite)
 
 
 def whole(low: int, high: int | None = None) -> Callable[[str], int]:
@@ -110,6 +134,15 @@ def whole(low: int, high: int | None = None) -> Callable[[str], int]:
         return value
 
     return convert
+
+
+def photons(text: str) -> float:
+    """Photons per detector bin."""
+    value = positive("photons")(text)
+    if not LEAST_PHOTONS <= value <= MOST_PHOTONS:
+        bound = f"from {LEAST_PHOTONS:g} to {MOST_PHOTONS:g} (1e5 is a usual dose)"
+        raise ArgumentTypeError(f"expected photons {bound}, got {value:g}")
+    return value
 
 
 def positive(unit: str, *, most: float = float("inf")) -> Callable[[str], float]:
@@ -151,19 +184,27 @@ def listed(allowed: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
 
 def read_angles(path: Path) -> tuple[float, ...]:
     """Angles in degrees from a text file, separated by spaces, commas or lines; InputError for another."""
+    from medidiff.io.opening import regular_size
+
+    size = regular_size(path)  # a pipe would never end
+    if size > _LARGEST_ANGLES_FILE:
+        raise _bad_angles(path, f"{size} bytes")
     try:
-        size = path.stat().st_size
-        text = path.read_text(encoding="utf-8") if size <= _LARGEST_ANGLES_FILE else ""
-        angles = tuple(float(word) for word in text.replace(",", " ").split())
-    except OSError:
-        raise _bad_angles(path, "no file that can be read") from None
-    except ValueError:
+        angles = tuple(float(word) for word in path.read_text(encoding="utf-8").replace(",", " ").split())
+    except (OSError, ValueError):
         raise _bad_angles(path, "something that is no number") from None
-    if not angles:
-        raise _bad_angles(path, "no number" if size <= _LARGEST_ANGLES_FILE else f"{size} bytes")
+    if not 1 <= len(angles) <= MOST_VIEWS:
+        raise _bad_angles(path, f"{len(angles)} numbers")
+    wrong = [angle for angle in angles if not math.isfinite(angle) or abs(angle) > 360]
+    if wrong:
+        raise _bad_angles(path, f"{len(wrong)} outside, the first {wrong[0]:g}")
     return angles
 
 
 def _bad_angles(path: Path, got: str) -> InputError:
-    fix = "Write one angle a line, for example 0, 7.5, 15."
-    return InputError(f"angles file {path.name}", expected="view angles in degrees", got=got, fix=fix)
+    return InputError(
+        f"angles file {path.name}",
+        expected=f"1 to {MOST_VIEWS} view angles from -360 to 360 degrees",
+        got=got,
+        fix="Write one angle a line, for example 0, 7.5, 15.",
+    )

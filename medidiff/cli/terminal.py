@@ -1,6 +1,7 @@
 """What a command shows: progress and notes on stderr, the result on stdout.
 
-Progress is a bar (rich) where stderr is a terminal, else one plain line every ten seconds.
+Progress is a bar (rich) where stderr is a terminal, else one plain line every ten seconds. Whatever is shown
+may come from a file (a card, a name): control characters, which could drive the terminal, are left out.
 """
 
 from __future__ import annotations
@@ -24,12 +25,13 @@ class Terminal:
     """Used as a context around one command; `progress` is the callback that loops take.
 
     quiet: no progress and no notes. json: `result` prints data in place of text.
-    `after_interrupt` is what is said after Ctrl-C; a job that can go on says how.
+    `after_interrupt` is what is said after Ctrl-C; a job that can go on says how. `warned` is what was.
     """
 
     def __init__(self, *, quiet: bool = False, json: bool = False) -> None:
         self.quiet, self.json = quiet, json
         self.after_interrupt = "nothing half-written stays."
+        self.warned: list[str] = []
         self._bars: Bars | None = None
         self._tasks: dict[str, TaskID] = {}
         self._first: dict[str, tuple[float, Progress]] = {}
@@ -47,16 +49,21 @@ class Terminal:
     def result(self, text: str, data: Any) -> None:
         """Print what came out: `text` for a person or, with --json, `data` as JSON."""
         self._stop_bars()
-        print(json_module.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) if self.json else text)
+        if self.json:
+            text = json_module.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
+            print("".join(c if c.isprintable() or c == "\n" else json_module.dumps(c)[1:-1] for c in text))
+        else:
+            print("\n".join(map(_printable, text.split("\n"))))
 
     def note(self, text: str) -> None:
         """Say something to a person, unless --quiet."""
         if not self.quiet:
-            print(f"medidiff: {text}", file=sys.stderr)
+            print(f"medidiff: {one_line(text)}", file=sys.stderr)
 
     def warn(self, text: str) -> None:
         """Say what a person must know even with --quiet."""
-        print(f"medidiff: warning: {text}", file=sys.stderr)
+        self.warned.append(text)
+        print(f"medidiff: warning: {one_line(text)}", file=sys.stderr)
 
     def progress(self, record: Progress) -> None:
         """Show one record."""
@@ -123,6 +130,15 @@ class Terminal:
         if self._bars is not None:
             self._bars.stop()
         self._bars, self._tasks = None, {}
+
+
+def one_line(text: str) -> str:
+    """`text` without line breaks and control characters, which a file's name may hold."""
+    return _printable(" ".join(text.split()))
+
+
+def _printable(line: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in line)
 
 
 def duration(seconds: float) -> str:

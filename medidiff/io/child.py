@@ -86,7 +86,7 @@ def _run(request: dict[str, Any], folder: Path, seconds: float) -> None:
             "decoding",
             expected=f"at most {seconds:g} s",
             got="more",
-            fix="Raise Limits.seconds if you trust the files, or decompress them first.",
+            fix="Decompress the files first, for example with gdcmconv --raw, or take fewer --slices.",
         ) from None
     finally:
         if child.poll() is None:

@@ -11,12 +11,14 @@ from medidiff.errors import MissingError
 from medidiff.io.reading import read_volume
 from medidiff.io.volume import Volume
 
+DEMOS = ("ct",)
+
 
 def demo_volume(name: str = "ct", *, slices: tuple[int, int] | None = None) -> Volume:
     """The shipped volume "ct": 24 slices of 512 x 512, 2.5 x 0.703 x 0.703 mm, HU, of a real chest.
 
-    slices: a block (a, b) of them, a <= k < b. Source and licence: `demo_card`. Raises MissingError when
-    the installation lacks the file or holds another one than its card describes.
+    slices: a block (a, b) of them, a <= k < b. Source and licence: `demo_card`. Raises MissingError for
+    another name, and when the installation lacks the file or holds another one than its card describes.
     """
     card = demo_card(name)
     with as_file(files("medidiff") / "assets" / card["file"]) as path:
@@ -27,7 +29,12 @@ def demo_volume(name: str = "ct", *, slices: tuple[int, int] | None = None) -> V
 
 
 def demo_card(name: str = "ct") -> dict[str, Any]:
-    """The card of a demo volume: source, licence, attribution, what was changed, digests."""
+    """The card of a demo volume: source, licence, attribution, what was changed, digests.
+
+    Raises MissingError for a name that is not in `DEMOS` and when the installation lacks the card.
+    """
+    if name not in DEMOS:  # it becomes part of a file's name
+        raise _missing(name, "no card in the package")
     try:
         text = (files("medidiff") / "assets" / f"demo-{name}.json").read_text(encoding="utf-8")
     except OSError:

@@ -16,7 +16,7 @@ GIB = 1 << 30
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds on one read; raise one where a trusted file needs more.
+    """Bounds on one read; a caller from Python raises one where a trusted file needs more.
 
     voxels: of one volume (2^30 is 1024^3, 4 GiB as float32). file_bytes: of one file. files: in one
     folder. header_bytes: of one DICOM header, inflated. ratio: decompressed over compressed size, for
@@ -39,7 +39,7 @@ class Limits:
                 name,
                 expected=f"at most {self.voxels} voxels",
                 got=f"a header that asks for {count}",
-                fix="Take a part of it, or raise Limits.voxels if you trust the file.",
+                fix="Cut it, or resample it to larger voxels, first.",
             )
 
     def check_file_bytes(self, name: str, count: int) -> None:
@@ -49,5 +49,5 @@ class Limits:
                 name,
                 expected=f"a file of at most {self.file_bytes} bytes",
                 got=f"{count} bytes",
-                fix="Take a part of it, or raise Limits.file_bytes if you trust the file.",
+                fix="Cut it, or resample it to larger voxels, first.",
             )

@@ -287,7 +287,7 @@ def _check_size(header: _Header, size: int, packed: bool, name: str, limits: Lim
             name,
             expected=f"data that unpack to at most {limits.ratio:g} times the file",
             got=f"{wanted / size:.0f} times",
-            fix="Unpack it yourself, or raise Limits.ratio, if you trust the file.",
+            fix="Unpack it first, with gunzip, if you trust the file.",
         )
 
 

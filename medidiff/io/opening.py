@@ -5,6 +5,7 @@ Paths hold names of people (folders of patients, home folders), so that no error
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +16,27 @@ from medidiff.errors import InputError
 
 def regular_size(path: Path) -> int:
     """Bytes of a regular file; InputError when it is absent, a folder, a pipe, or may not be read."""
-    try:
-        status = path.stat()
+    with _reading(path):
+        status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
             raise unreadable(path.name, "a folder or a device")
         with path.open("rb"):
             return status.st_size
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path leads to a folder; InputError when it is absent or out of reach.
+
+    `Path.is_dir` lets the system's own errors out where a folder above may not be entered.
+    """
+    with _reading(path):
+        return stat.S_ISDIR(os.stat(path).st_mode)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError:
         raise unreadable(path.name, "nothing under that name") from None
     except PermissionError:

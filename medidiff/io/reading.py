@@ -15,7 +15,7 @@ from medidiff.io.dicom.headers import is_dicom
 from medidiff.io.hounsfield import check_attenuation, check_hu, fill_padding
 from medidiff.io.limits import Limits
 from medidiff.io.nifti import is_nifti, read_nifti
-from medidiff.io.opening import naming, not_an_image
+from medidiff.io.opening import is_folder, naming, not_an_image
 from medidiff.io.orientation import check_right_angles, nearest_axes
 from medidiff.io.volume import Volume
 
@@ -55,7 +55,7 @@ def read_volume(
 def _open(
     path: Path, series: int | None, slices: tuple[int, int] | None, units: str, limits: Limits
 ) -> Volume:
-    if path.is_dir() or is_dicom(path):
+    if is_folder(path) or is_dicom(path):
         if units != "hu":
             raise _refused(path, "units hu for DICOM", repr(units), "DICOM CT is in HU: leave --units out.")
         return read_dicom(path, series=series, slices=slices, limits=limits)

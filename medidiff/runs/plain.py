@@ -6,7 +6,7 @@ import json
 import math
 import re
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +55,17 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a file. InputError for a link, a huge or damaged file, NaN, or JSON of another kind."""
+    """The object in a file. InputError for a link, a huge or damaged file, or JSON of another kind.
+
+    NaN and numbers that are infinite as floats are refused too: arithmetic with them would fail, or promise
+    what is not so.
+    """
     check_regular(path, LARGEST_BYTES)
     try:
-        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(
+            text, parse_constant=_refuse_constant, parse_int=_finite(int), parse_float=_finite(float)
+        )
     except (OSError, ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
@@ -82,6 +89,15 @@ def check_regular(path: Path, largest: int | None = None) -> None:
     if largest is not None and status.st_size > largest:
         got = f"{status.st_size} bytes"
         raise InputError(path.name, expected=f"at most {largest} bytes", got=got, fix=_RUN_AGAIN)
+
+
+def _finite(kind: Callable[[str], int | float]) -> Callable[[str], int | float]:
+    def number(text: str) -> int | float:
+        if not math.isfinite(float(text)):
+            raise ValueError("a number without a finite float in JSON")
+        return kind(text)
+
+    return number
 
 
 def _refuse_constant(name: str) -> float:

@@ -38,7 +38,7 @@ PACKAGES = (
 """Whose versions are written down: everything that can change a number or a picture."""
 
 HIDDEN_PATH = "(a path)"
-"""What stands in place of an option's absolute path: `rerun` asks for it."""
+"""What stands in place of an option's absolute path. `rerun` needs none: it takes the input from --input."""
 
 _ABSOLUTE = re.compile(r"^(/|~|\\\\|[A-Za-z]:[\\/]|file:)")
 

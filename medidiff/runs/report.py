@@ -72,6 +72,8 @@ def check_report(report: Mapping[str, Any]) -> None:
             raise _bad(f"methods.{name} (dict)", type(method).__name__)
         if "output" in method:
             check_name(method["output"])
+        if not isinstance(method.get("metrics") or {}, dict):
+            raise _bad(f"methods.{name}.metrics (dict)", type(method["metrics"]).__name__)
 
 
 def check_name(name: object) -> str:

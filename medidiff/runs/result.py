@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from medidiff.atomic import writing_file, writing_folder
 from medidiff.errors import InputError, MissingError
+from medidiff.io.opening import is_folder
 from medidiff.io.volume import Volume
 from medidiff.runs.plain import check_regular, read_json, to_plain, write_json
 from medidiff.runs.provenance import check_provenance
@@ -179,11 +180,11 @@ class Result:
 
 
 def _check_folder(folder: Path) -> None:
-    if not folder.is_dir() or not (folder / PROVENANCE).exists():
+    if not (found := is_folder(folder)) or not (folder / PROVENANCE).exists():
         raise InputError(
             folder.name or "folder",
             expected=f"a run folder ({REPORT}, {PROVENANCE} ...)",
-            got="a folder without them" if folder.is_dir() else "no folder",
+            got="a folder without them" if found else "a file",
             fix="Give the folder that --out named.",
         )
 

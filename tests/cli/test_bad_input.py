@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,14 +77,12 @@ def _two_series(path: Path) -> Path:
     return path
 
 
-def _angles(path: Path) -> Path:
-    path.with_name("angles.txt").write_text("0, 60, 400")
-    return _save(path.with_suffix(".nii"), _body())
+def _angles(text: str) -> Callable[[Path], Path]:
+    def write(path: Path) -> Path:
+        path.with_name("angles.txt").write_text(text)
+        return _save(path.with_suffix(".nii"), _body())
 
-
-def _words(path: Path) -> Path:
-    path.with_name("angles.txt").write_text("zero")
-    return _save(path.with_suffix(".nii"), _body())
+    return write
 
 
 def _write(path: Path, content: bytes) -> Path:
@@ -99,6 +98,8 @@ def _folder(path: Path) -> Path:
 # name -> what is made at a path (which it returns), the exit code, words that the line must hold.
 _CASES: dict[str, tuple[Callable[[Path], Path], int, tuple[str, ...]]] = {
     "missing": (lambda p: p, 3, ("nothing under that name",)),
+    "name-too-long": (lambda p: p.with_name("x" * 300), 3, ("cannot be opened",)),
+    "below-a-file": (lambda p: _write(p, b"") / "scan.nii", 3, ("cannot be opened",)),
     "empty-folder": (_folder, 3, ("empty",)),
     "not-an-image": (lambda p: _write(p.with_suffix(".nii"), b"hello" * 99), 3, ("NIfTI",)),
     "empty-file": (lambda p: _write(p.with_suffix(".nii"), b""), 3, ("NIfTI",)),
@@ -129,15 +130,20 @@ _CASES: dict[str, tuple[Callable[[Path], Path], int, tuple[str, ...]]] = {
     ),
     "missing-slices": (lambda p: _dicom(p, (0, 2, 4, 8, 10)), 3, ("1 missing at 6",)),
     "two-series": (_two_series, 3, ("--series", "3 slices")),
-    "angle-outside": (_angles, 2, ("400",)),
-    "angles-not-numbers": (_words, 3, ("angles.txt",)),
+    "angle-outside": (_angles("0, 60, 400"), 3, ("angles.txt", "1 outside, the first 400")),
+    "angle-nan": (_angles("0, nan"), 3, ("angles.txt", "1 outside, the first nan")),
+    "angles-too-many": (_angles("1 " * 4097), 3, ("angles.txt", "4097 numbers")),
+    "angles-none": (_angles(""), 3, ("angles.txt", "0 numbers")),
+    "angles-not-numbers": (_angles("zero"), 3, ("angles.txt",)),
     "slices-outside": (lambda p: _save(p.with_suffix(".nii"), _body()), 3, ("2:9",)),
     "matrix-that-does-not-divide": (lambda p: _save(p.with_suffix(".nii"), _body()), 3, ("matrix",)),
 }
 
 _OPTIONS = {
-    "angle-outside": ["--angles-file", "angles.txt"],
-    "angles-not-numbers": ["--angles-file", "angles.txt"],
+    **{
+        f"angle{kind}": ["--angles-file", "angles.txt"]
+        for kind in ("-outside", "-nan", "s-too-many", "s-none", "s-not-numbers")
+    },
     "slices-outside": ["--views", "9", "--slices", "2:9"],
     "matrix-that-does-not-divide": ["--views", "9", "--matrix", "20"],
 }
@@ -162,6 +168,77 @@ def test_one_line_the_code_and_nothing_written(
     assert "CANARY" not in shown.err
     assert str(tmp_path) not in shown.err
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def _closed(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Nobody but root may enter the folder that holds `name`, and the tests may run as root."""
+    stat = os.stat
+
+    def refuse(path: Path | str | int, *rest: object, **options: object) -> os.stat_result:
+        if not isinstance(path, int) and Path(path).name == name:
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, *rest, **options)  # type: ignore[arg-type]  # handed on
+
+    monkeypatch.setattr(os, "stat", refuse)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["reconstruct", "ct", "closed.nii", "--views", "9", "--method", "fbp", "--out", "o"],
+        ["train", "tiny.yaml", "--data", "closed.nii", "--out", "o"],
+        ["models", "pack", "closed.nii", "--data", "d", "--out", "o"],
+    ],
+)
+def test_what_may_not_be_read_is_bad_input_and_not_a_bad_output(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _closed(monkeypatch, "closed.nii")
+    assert main(words) == 3
+    shown = capsys.readouterr().err
+    assert "closed.nii: expected a file that can be read, got a file that may not be read" in shown
+    assert shown.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("out", "before"), [(".", "scan.nii"), ("v2", "v2/scan.nii"), ("link", "v2/scan.nii"), ("empty", "empty")]
+)
+def test_overwrite_never_takes_the_input(
+    out: str,
+    before: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Beside notes of the user; the last row is a folder that is its own input."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("v2", "empty"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "link").symlink_to("v2")
+    for name in ("scan.nii", "v2/scan.nii"):
+        _save(tmp_path / name, _body())
+        (tmp_path / name).with_name("notes.txt").write_text("mine")
+    tree = sorted(tmp_path.rglob("*"))
+    words = ["reconstruct", "ct", before, "--views", "9", "--method", "fbp", "--out", out, "--overwrite"]
+    assert main(words) == 5
+    assert capsys.readouterr().err.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == tree
+
+
+def test_an_image_of_a_run_is_not_overwritten_while_it_is_the_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The folder is medidiff's own, and may be overwritten by a run on another input."""
+    monkeypatch.chdir(tmp_path)
+    _save(tmp_path / "scan.nii", _body())
+    words = ["--views", "9", "--method", "fbp", "--out", "o", "--overwrite", "--quiet"]
+    assert main(["reconstruct", "ct", "scan.nii", *words]) == 0
+    assert main(["reconstruct", "ct", "scan.nii", *words]) == 0
+    assert main(["reconstruct", "ct", "o/reference.nii.gz", *words]) == 5
+    assert "the folder that holds it" in capsys.readouterr().err
+    assert (tmp_path / "o" / "reference.nii.gz").exists()
 
 
 def test_unequal_pixels_are_reconstructed_on_their_own_grid(

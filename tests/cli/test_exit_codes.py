@@ -84,6 +84,9 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
         ("reconstruct", "ct", "x.nii", "--views", "24", "--arc-deg", "-5", "--out", "o"),
         ("reconstruct", "ct", "x.nii", "--views", "24", "--arc-deg", "361", "--out", "o"),
         ("reconstruct", "ct", "x.nii", "--views", "24", "--photons", "nan", "--out", "o"),
+        ("reconstruct", "ct", "x.nii", "--views", "24", "--photons", "5", "--out", "o"),
+        ("reconstruct", "ct", "x.nii", "--views", "24", "--photons", "1e16", "--out", "o"),
+        ("reconstruct", "ct", "x.nii", "--angles-file", "a.txt", "--arc-deg", "90", "--out", "o"),
         ("reconstruct", "ct", "x.nii", "--views", "24", "--method", "magic", "--out", "o"),
         ("reconstruct", "ct", "x.nii", "--views", "24", "--method", "tv,tv", "--out", "o"),
         ("reconstruct", "ct", "x.nii", "--views", "24", "--slices", "9:3", "--out", "o"),
@@ -100,6 +103,12 @@ def test_2_for_an_argument_wrong_by_itself(words: tuple[str, ...], tmp_path: Pat
     assert run.returncode == 2
     one_line(run)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_2_for_an_unknown_option_names_the_help_that_lists_the_known_ones(tmp_path: Path) -> None:
+    run = medidiff("reconstruct", "ct", "x.nii", "--views", "24", "--out", "o", "--foo", cwd=tmp_path)
+    assert run.returncode == 2
+    assert one_line(run).endswith("unrecognized arguments: --foo. See 'medidiff reconstruct ct --help'.")
 
 
 def test_2_for_an_input_error_about_an_argument(tmp_path: Path) -> None:
@@ -129,6 +138,22 @@ def test_4_when_something_needed_is_absent(code: str, tmp_path: Path) -> None:
     one_line(run)
 
 
+@pytest.mark.parametrize(
+    ("module", "name"), [("skimage", "scikit-image"), ("h5py.sub", "h5py"), ("yaml", "PyYAML")]
+)
+def test_4_for_a_missing_package_names_what_to_install(module: str, name: str, tmp_path: Path) -> None:
+    code = f"import sys; sys.modules[{module.split('.')[0]!r}] = None; import {module}"
+    run = planted(code, cwd=tmp_path)
+    assert run.returncode == 4
+    assert one_line(run).endswith(f"Install it: pip install {name}")
+
+
+def test_1_for_a_missing_module_of_our_own(tmp_path: Path) -> None:
+    run = planted("import medidiff.nothing", cwd=tmp_path)
+    assert run.returncode == 1
+    Path(re.search(r"the log is (\S+\.log)", run.stderr)[1]).unlink()
+
+
 def test_4_for_an_unknown_prior(tmp_path: Path) -> None:
     run = medidiff("models", "show", "no-such-prior", cwd=tmp_path)
     assert run.returncode == 4
@@ -154,6 +179,18 @@ def test_5_when_the_place_cannot_be_written(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.parametrize(
+    ("out", "words"),
+    [("/", "Choose another --out"), (".", "Choose another --out"), ("x" * 300, "file name too long")],
+)
+def test_5_for_a_place_that_no_folder_can_take(out: str, words: str, tmp_path: Path) -> None:
+    command = ("reconstruct", "ct", "absent.nii", "--views", "24", "--out", out, "--overwrite")
+    run = medidiff(*command, cwd=tmp_path)
+    assert run.returncode == 5
+    assert words in one_line(run)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("number", ["ENOSPC", "EDQUOT", "EFBIG", "EROFS"])
 def test_5_when_the_disk_is_full(number: str, tmp_path: Path) -> None:
     run = planted(f"import errno; raise OSError(errno.{number}, 'x')", cwd=tmp_path)
@@ -171,8 +208,13 @@ def test_5_when_stdout_is_full(tmp_path: Path) -> None:
     assert run.stderr.startswith("medidiff: error: output")
 
 
+def test_0_when_stdout_and_stderr_are_closed(tmp_path: Path) -> None:
+    command = ["sh", "-c", 'exec "$@" >&- 2>&-', "sh", sys.executable, "-m", "medidiff", "models", "list"]
+    assert subprocess.run(command, cwd=tmp_path, timeout=120, check=False).returncode == 0
+
+
 def test_6_when_a_promised_check_fails(tmp_path: Path) -> None:
-    """`doctor` promises that the demo data are those of the card; a folder of priors holds a damaged card."""
+    """`doctor` promises that every prior can be used; a folder of priors holds a damaged card."""
     (tmp_path / "bad.json").write_text("{}")
     (tmp_path / "bad.safetensors").write_bytes(b"")
     environment = {**os.environ, "MEDIDIFF_PRIORS": str(tmp_path)}
@@ -180,7 +222,20 @@ def test_6_when_a_promised_check_fails(tmp_path: Path) -> None:
     run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert run.returncode == 6
     assert "Not ready" in run.stdout
-    assert run.stderr == ""
+    assert "warning: passed over" in one_line(run)
+
+
+def test_6_when_doctor_misses_a_package(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules[sys.argv[1]] = None; from medidiff.cli.main import main; "
+        "sys.exit(main(['doctor']))"
+    )
+    for module in ("torch", "nibabel"):
+        command = [sys.executable, "-c", code, module]
+        run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        assert (run.returncode, run.stderr) == (6, "")
+        assert re.search(f"NOT OK: package {module}: .*Install it: pip install {module}", run.stdout)
+        assert "Not ready" in run.stdout
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

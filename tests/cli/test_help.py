@@ -45,8 +45,11 @@ def test_help_of_each_verb_fits_80_columns(parser: Parser) -> None:
 
 @pytest.mark.parametrize("parser", _leaf_parsers(), ids=lambda parser: parser.prog)
 def test_options_mean_the_same_everywhere(parser: Parser) -> None:
-    """One help text and one default for each shared option, in every verb that has it."""
-    shared = {"--quiet", "--json", "--debug", "--overwrite", "--seed", "--device", "--prior"}
+    """One help text and one default for each shared option, in every verb that has it.
+
+    --overwrite says in the verb's own words what it replaces: a folder, or a prior.
+    """
+    shared = {"--quiet", "--json", "--debug", "--seed", "--device", "--prior"}
     reference = {
         option: (action.help, action.default)
         for other in _leaf_parsers()
@@ -56,6 +59,17 @@ def test_options_mean_the_same_everywhere(parser: Parser) -> None:
     for action in parser._actions:
         for option in shared.intersection(action.option_strings):
             assert (action.help, action.default) == reference[option]
+
+
+def test_no_help_promises_what_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    """A run with checkpoints is resumed, not replaced; no image has a spread yet; CT keeps its capitals."""
+    helps = {parser.prog: parser.format_help() for parser in _leaf_parsers()}
+    assert "--overwrite" not in helps["medidiff train"]
+    assert "replace a prior of the same name" in helps["medidiff models pack"]
+    assert main(["demo", "--help"]) == main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "Reconstruct a shipped chest CT from 24 views." in shown
+    assert "how sure" not in shown
 
 
 @pytest.mark.parametrize("words", [["--help"], ["reconstruct", "ct", "--help"], ["train", "--help"]])

@@ -67,6 +67,30 @@ def test_json_replaces_the_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out) == {"out": "o"}
 
 
+_HOSTILE = "a\x1b[2J b\x9b31m\u202ec"
+
+
+def test_text_from_a_file_cannot_drive_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Escapes, C1 codes and reversed writing direction; the spaces of our own tables stay."""
+    with Terminal() as shown:
+        shown.note(f"{_HOSTILE}\nmedidiff: error")
+        shown.warn(_HOSTILE)
+        shown.result(f"name    {_HOSTILE}\nsecond", None)
+    found = capsys.readouterr()
+    assert all(character.isprintable() or character == "\n" for character in found.out + found.err)
+    assert found.out.splitlines() == ["name    a [2J b 31m c", "second"]
+    assert found.err.count("\n") == 2
+
+
+def test_json_keeps_such_text_as_escapes(capsys: pytest.CaptureFixture[str]) -> None:
+    data = {"summary": _HOSTILE + "\U000e0001\udcff", "name": "Größe"}
+    Terminal(json=True).result("", data)
+    shown = capsys.readouterr().out
+    assert json.loads(shown) == data
+    assert "Größe" in shown
+    assert all(character.isprintable() or character == "\n" for character in shown)
+
+
 def test_a_terminal_gets_a_bar_on_stderr_and_stdout_stays_clean() -> None:
     code = (
         "from medidiff.cli.terminal import Terminal; from medidiff.progress import Progress\n"

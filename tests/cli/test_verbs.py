@@ -12,6 +12,7 @@ import pytest
 
 from medidiff.cli.main import main
 from medidiff.core import device
+from medidiff.runs import provenance
 
 _TINY = """
 name: tiny
@@ -117,6 +118,63 @@ def test_rerun_without_an_input_asks_for_it(here: Path, capsys: pytest.CaptureFi
     assert "--input" in capsys.readouterr().err
 
 
+def _changed(path: Path, **parts: object) -> None:
+    """A provenance with parts replaced; a dictionary is merged, and None takes its key out."""
+    found = json.loads(path.read_text())
+    for key, value in parts.items():
+        merged = {**found.get(key, {}), **value} if isinstance(value, dict) else value
+        found[key] = {k: v for k, v in merged.items() if v is not ...} if isinstance(merged, dict) else merged
+    path.write_text(json.dumps(found))
+
+
+@pytest.mark.parametrize(
+    ("parts", "key"),
+    [
+        ({"options": {"method": ...}}, "options.method"),
+        ({"options": {"method": ["magic"]}}, "options.method.0"),
+        ({"options": {"views": "many"}}, "options.views"),
+        ({"options": {"views": 10**9}}, "options.views"),
+        ({"options": {"angles_deg": [400.0]}}, "options.angles_deg.0"),
+        ({"options": {"photons": 1e300}}, "options.photons"),
+        ({"reading": [1]}, "reading"),
+        ({"reading": {"slices": ["a", "b"]}}, "reading.slices.0"),
+        ({"reading": {"slices": [3, 1]}}, "reading.slices"),
+        ({"reading": {"demo": "x\0"}}, "reading.demo"),
+        ({"reading": {"demo": "../../card"}}, "reading.demo"),
+        ({"threads": 2**40}, "threads"),
+        ({"threads": True}, "threads"),
+        ({"seed": -1}, "seed"),
+        ({"outputs": [1]}, "outputs"),
+        ({"verb": "dehaze"}, "verb"),
+    ],
+)
+def test_rerun_trusts_no_provenance(
+    parts: dict[str, object], key: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From elsewhere: a wrong value is bad input, named by its key, and no bug."""
+    record = here / "provenance.json"
+    result = provenance("reconstruct ct", {"method": ["fbp"], "views": 9}, {"volume": "x"}, {}, seed=0)
+    record.write_text(json.dumps({**result, "reading": {}, "outputs": {}}))
+    _changed(record, **parts)
+    _scan(here / "scan.nii.gz")
+    assert main(["rerun", "provenance.json", "--input", "scan.nii.gz"]) == 3
+    shown = capsys.readouterr().err
+    assert f"got {key}: " in shown
+    assert shown.count("\n") == 1
+
+
+def test_rerun_compares_by_digests_where_the_report_beside_it_is_damaged(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _scan(here / "scan.nii.gz")
+    assert main(_reconstruct("o")) == 0
+    _changed(here / "o" / "report.json", methods={"fbp": {"metrics": [1]}, "tv": {"metrics": [1]}})
+    capsys.readouterr()
+    assert main(["rerun", "o/provenance.json", "--input", "scan.nii.gz", "--quiet", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["identical"] is True
+    assert main(["rerun", "o/provenance.json", "--input", "scan.nii.gz", "--out", "o", "--overwrite"]) == 5
+
+
 def test_bench_projector_writes_rows_and_a_table(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["bench", "projector", "--size", "32", "--slices", "2", "--views", "4", "--out", "o", "--quiet"]
     assert main(words) == 0
@@ -160,6 +218,8 @@ def test_train_pack_and_demo(
         (("steps: 2", "steps: 0"), "steps"),
         (("task: ct", "task: magic"), "magic"),
         (("batch: 2", "batch: [2"), "YAML"),
+        (("name: tiny", "name: 2020-13-45"), "YAML"),
+        (("batch: 2", "batch: " + "[" * 3000), "YAML"),
     ],
 )
 def test_a_wrong_configuration_is_refused_by_its_key(
@@ -172,3 +232,43 @@ def test_a_wrong_configuration_is_refused_by_its_key(
     assert words in shown
     assert shown.count("\n") == 1
     assert not (here / "run").exists()
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_an_interrupted_training_says_what_there_is(
+    kept: bool, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C before and after the first checkpoint."""
+    from medidiff.core.training import trainer
+    from medidiff.domains.reconstruction.ct.training import task
+
+    def interrupted(settings: object, objective: object, run: Path, **options: object) -> None:
+        if kept:
+            (run / "checkpoint-00000001").mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer, "train", interrupted)
+    monkeypatch.setattr(task, "objective", lambda settings, data: None)
+    (here / "tiny.yaml").write_text(_TINY)
+    (here / "data").mkdir()
+    assert main(["train", "tiny.yaml", "--data", "data", "--out", "run"]) == 130
+    assert ("a checkpoint was kept" in capsys.readouterr().err) is kept
+
+
+def test_training_takes_no_folder_of_something_else(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "tiny.yaml").write_text(_TINY)
+    (here / "data").mkdir()
+    assert main(["train", "tiny.yaml", "--data", "data", "--out", "."]) == 5
+    assert "one of a run with checkpoints" in capsys.readouterr().err
+    assert {path.name for path in here.iterdir()} == {"tiny.yaml", "data"}
+
+
+def test_the_summary_of_a_card_stays_on_its_line(
+    here: Path, tiny_prior: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = here / "priors" / f"{tiny_prior}.json"
+    _changed(card, summary="a\x1b[2J\nb")
+    assert main(["models", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(maxsplit=2)[2] for line in lines if line.startswith(tiny_prior)] == ["a [2J b"]
+    assert all(line.isprintable() for line in lines)

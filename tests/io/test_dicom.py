@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ def _refusal(path: Path, **options: Any) -> InputError:
         read_dicom(path, **options)
     assert "CANARY" not in str(error.value)
     assert str(path.parent) not in str(error.value)
+    assert "Limits" not in str(error.value)  # the command line has no way to raise one
     return error.value
 
 
@@ -322,6 +324,46 @@ def test_links_out_of_the_folder_are_not_followed(
     assert volume.notes == ("passed over: 1 file (a link out of the folder)",)
 
 
+def test_links_that_lead_nowhere_are_passed_over_and_counted(
+    tmp_path: Path, write_series: WriteSeries
+) -> None:
+    folder = write_series(tmp_path / "s")
+    (folder / "loop").symlink_to("loop")
+    (folder / "gone").symlink_to("nothing")
+    (folder / "again").symlink_to(sorted(folder.iterdir())[0].name)
+
+    assert read_dicom(folder).notes[0] == "passed over: 2 files (a link that leads nowhere)"
+
+
+@pytest.mark.parametrize(
+    ("tags", "got"),
+    [
+        (
+            {"Modality": "CANARY^ZX81"},
+            "1) unknown, 1 slice of 4 x 5, 5 x 0.9 x 0.7 mm, values in unknown units",
+        ),
+        ({"Modality": "CT\\CANARY"}, "1) unknown, "),
+        ({"RescaleType": "CANARY ZX81"}, "values in another unit"),
+    ],
+)
+def test_words_of_a_header_are_printed_only_when_the_standard_knows_them(
+    tmp_path: Path, write_slice: WriteSlice, tags: dict[str, Any], got: str
+) -> None:
+    """A name may stand in any field; `_refusal` looks for it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom warns of what is written here on purpose
+        path = write_slice(tmp_path / "x", np.zeros((4, 5), np.int16), **({"RescaleType": None} | tags))
+    assert got in _refusal(path).got
+
+
+def test_a_transfer_syntax_that_is_no_identifier_is_not_printed(
+    tmp_path: Path, write_slice: WriteSlice
+) -> None:
+    path = write_slice(tmp_path / "x", np.zeros((4, 5), np.int16))
+    path.write_bytes(path.read_bytes().replace(b"1.2.840.10008.1.2.1\0", b"1.2.CANARY^ZX81.2.1\0"))
+    assert _refusal(path).got == "no transfer syntax"
+
+
 def test_a_folder_that_cannot_be_listed_is_not_passed_over(
     tmp_path: Path, write_series: WriteSeries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -337,6 +379,23 @@ def test_a_folder_that_cannot_be_listed_is_not_passed_over(
     monkeypatch.setattr(os, "scandir", closed)
     error = _refusal(folder)
     assert (error.what, error.got) == ("closed", "a folder that may not be read")
+
+
+def test_a_slice_that_may_not_be_looked_at_is_not_passed_over(
+    tmp_path: Path, write_series: WriteSeries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a folder that may be listed but not entered."""
+    folder = write_series(tmp_path / "s")
+    victim, stat = sorted(folder.iterdir())[0], os.stat
+
+    def closed(path: Any, *rest: Any, **options: Any) -> os.stat_result:
+        if str(path) == str(victim):
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, *rest, **options)
+
+    monkeypatch.setattr(os, "stat", closed)
+    error = _refusal(folder)
+    assert (error.what, error.got) == (victim.name, "a file that may not be read")
 
 
 def test_a_series_in_many_directions_is_as_many_stacks(tmp_path: Path, write_series: WriteSeries) -> None:

@@ -46,6 +46,7 @@ def _refusal(path: Path, limits: Limits | None = None) -> InputError:
     assert path.name in error.value.what
     assert path.parent.name not in str(error.value)
     assert not error.value.argument
+    assert "Limits" not in str(error.value)  # the command line has no way to raise one
     return error.value
 
 

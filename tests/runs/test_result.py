@@ -2,6 +2,8 @@
 
 import json
 import os
+import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -218,8 +220,48 @@ def test_writable_is_known_by_its_method() -> None:
     assert not isinstance(b"", Writable)
 
 
-@pytest.mark.parametrize("text", ['{"a": NaN}', '{"a": -Infinity}', "[1]", "{", '"x"'])
+@pytest.mark.parametrize(
+    "text",
+    ['{"a": NaN}', '{"a": -Infinity}', "[1]", "{", '"x"', '{"a": 1e400}', f'{{"a": 1{"0" * 400}}}'],
+    ids=range(7),
+)
 def test_json_that_is_not_strict_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(InputError):
         read_json(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize("metrics", [[1], "axial", 3])
+def test_metrics_of_another_kind_are_refused(make_result: Make, metrics: object) -> None:
+    result = make_result()
+    result.report["methods"]["fbp"]["metrics"] = metrics
+    with pytest.raises(InputError) as error:
+        Result(result.outputs, result.report, result.provenance)
+    assert error.value.expected == "methods.fbp.metrics (dict)"
+
+
+def _png(width: int, height: int) -> bytes:
+    """The header of a PNG of that size; no pixel follows."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+
+
+@pytest.mark.parametrize(
+    ("png", "got"),
+    [
+        (_png(4096, 4097), "4096 x 4097"),
+        (_png(2**31, 2**31), "2147483648 x 2147483648"),
+        (_png(8, 8), "a damaged one"),
+        (b"GIF89a" + bytes(99), "another kind of file"),
+        (b"", "another kind of file"),
+    ],
+    ids=["too-large", "huge", "cut", "gif", "empty"],
+)
+def test_a_picture_from_elsewhere_is_judged_before_it_is_decoded(
+    make_result: Make, tmp_path: Path, png: bytes, got: str
+) -> None:
+    make_result().save(tmp_path / "run")
+    (tmp_path / "run" / "figure.png").write_bytes(png)
+    with pytest.raises(InputError) as error:
+        Result.load(tmp_path / "run").figure()
+    assert error.value.got == got

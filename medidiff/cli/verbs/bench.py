@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from medidiff.cli.options import (
+    MOST_VIEWS,
     Parser,
     add_device,
     add_output,
     add_prior,
     add_seed,
     check_output,
+    photons,
     positive,
     whole,
 )
@@ -43,13 +45,11 @@ def _add_projector(parser: Parser) -> None:
 
 def _add_ct(parser: Parser) -> None:
     parser.add_argument("--input", type=Path, nargs="+", metavar="VOLUME", help="volumes (default: the demo)")
-    parser.add_argument("--views", type=whole(1, 4096), default=24, metavar="N", help="views (24)")
+    parser.add_argument("--views", type=whole(1, MOST_VIEWS), default=24, metavar="N", help="views (24)")
     parser.add_argument(
         "--arc-deg", type=positive("degrees", most=360), default=180.0, metavar="D", help="arc (180)"
     )
-    parser.add_argument(
-        "--photons", type=positive("photons"), metavar="P", help="per bin (default: no noise)"
-    )
+    parser.add_argument("--photons", type=photons, metavar="P", help="per bin (default: no noise)")
     add_output(parser)
     add_seed(parser)
     add_device(parser)
@@ -60,11 +60,12 @@ def _add_ct(parser: Parser) -> None:
 
 def views(text: str) -> tuple[int, ...]:
     """Comma-separated numbers of views."""
-    return tuple(whole(1, 4096)(word) for word in text.split(","))
+    return tuple(whole(1, MOST_VIEWS)(word) for word in text.split(","))
 
 
 def _run(arguments: Namespace, terminal: Terminal) -> int:
-    check_output(arguments.out, overwrite=arguments.overwrite)
+    inputs = getattr(arguments, "input", None) or ()
+    check_output(arguments.out, overwrite=arguments.overwrite, inputs=inputs)
     bench: Any = importlib.import_module(f"medidiff.bench.{arguments.bench}")
     options = {name: getattr(arguments, name) for name in arguments.options}
     result = bench.run(**options, progress=terminal.progress)

@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medidiff.cli.door import CHECK
+from medidiff.cli.door import CHECK, missing_package
 from medidiff.cli.options import Parser
 from medidiff.cli.terminal import Terminal
-from medidiff.errors import MedidiffError, MissingError
+from medidiff.errors import InputError, MedidiffError, MissingError
 
 if TYPE_CHECKING:
     from medidiff.priors import PriorFile
@@ -26,8 +26,11 @@ def add_arguments(parser: Parser) -> None:
 
 
 def _run(arguments: Namespace, terminal: Terminal) -> int:
-    facts = _facts()
-    checks = {"demo data": _demo, **_priors(), "write access": _writing}
+    try:
+        facts = _facts()
+        checks = {"demo data": _demo, **_priors(terminal), "write access": _writing}
+    except ImportError as error:  # without torch or numpy there is nothing else to look at
+        facts, checks = {}, {"packages": partial(_fail, error)}
     found = {name: _outcome(check) for name, check in checks.items()}
     failed = [name for name, (well, _) in found.items() if not well]
     texts = {name: ("ok: " if well else "NOT OK: ") + text for name, (well, text) in found.items()}
@@ -59,6 +62,8 @@ def _facts() -> dict[str, Any]:
 
 
 def _shown(facts: dict[str, Any]) -> dict[str, str]:
+    if not facts:
+        return {}
     versions, machine, memory = facts["versions"], facts["machine"], facts["memory_free_mb"]
     named = ("python", "torch", "monai", "numpy")
     return {
@@ -77,18 +82,22 @@ def _demo() -> str:
     return "whole, {} x {} x {} voxels".format(*demo_volume("ct").shape)
 
 
-def _priors() -> dict[str, Callable[[], str]]:
+def _priors(terminal: Terminal) -> dict[str, Callable[[], str]]:
     """A check for each prior: digest of the weights, and the output on the card's patch."""
     from medidiff import priors
 
-    try:
-        found = priors.available()
-    except MedidiffError as error:
-        return {"priors": partial(_fail, error)}
+    found = priors.available()
+    checks: dict[str, Callable[[], str]] = {f"prior {p.name}": partial(_prior, p) for p in found}
+    if terminal.warned:
+        passed_over = InputError(
+            "priors",
+            expected="cards that can be read",
+            got=f"{len(terminal.warned)} passed over, named in the warnings",
+            fix="Mend or remove them.",
+        )
+        checks["priors"] = partial(_fail, passed_over)
     none = MissingError("priors", expected="at least one", got="none", fix="Install medidiff again.")
-    return {f"prior {prior.name}": partial(_prior, prior) for prior in found} or {
-        "priors": partial(_fail, none)
-    }
+    return checks or {"priors": partial(_fail, none)}
 
 
 def _prior(prior: PriorFile) -> str:
@@ -98,7 +107,7 @@ def _prior(prior: PriorFile) -> str:
     return f"{prior.place}, weights and check patch as its card says"
 
 
-def _fail(error: MedidiffError) -> str:
+def _fail(error: Exception) -> str:
     raise error
 
 
@@ -112,6 +121,8 @@ def _outcome(check: Callable[[], str]) -> tuple[bool, str]:
         return True, check()
     except MedidiffError as error:
         return False, str(error)
+    except ImportError as error:
+        return False, str(missing_package(error) or error)
     except OSError as error:
         return False, f"{error.strerror or error}".lower()
 

@@ -7,8 +7,9 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medidiff.cli.options import Parser, add_output, check_output
-from medidiff.cli.terminal import Terminal
+from medidiff.atomic import rehearse_files
+from medidiff.cli.options import Parser, add_output
+from medidiff.cli.terminal import Terminal, one_line
 from medidiff.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def _add_pack(parser: Parser) -> None:
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="folder of a run or a checkpoint")
     parser.add_argument("--data", type=Path, metavar="DIR", required=True, help="the data it was trained on")
     parser.add_argument("--hardware", metavar="TEXT", help="what trained it, for the card (this machine)")
-    add_output(parser, text="folder for NAME.safetensors and NAME.json")
+    text = "folder for NAME.safetensors and NAME.json"
+    add_output(parser, text=text, overwrite="replace a prior of the same name")
     parser.set_defaults(run=_pack)
 
 
@@ -48,7 +50,7 @@ def _list(arguments: Namespace, terminal: Terminal) -> int:
     from medidiff import priors
 
     found = priors.available()
-    text = "\n".join(f"{prior.name:<16}{prior.place:<18}{prior.card.summary}" for prior in found)
+    text = "\n".join(f"{prior.name:<16}{prior.place:<18}{one_line(prior.card.summary)}" for prior in found)
     facts = [
         {"name": p.name, "place": p.place, "version": p.card.version, "summary": p.card.summary}
         for p in found
@@ -67,7 +69,7 @@ def _show(arguments: Namespace, terminal: Terminal) -> int:
 
 
 def _pack(arguments: Namespace, terminal: Terminal) -> int:
-    check_output(arguments.out, overwrite=True)  # it may hold other priors; `pack` refuses its own two files
+    rehearse_files(arguments.out)
 
     from medidiff import priors
     from medidiff.domains import TRAININGS
@@ -80,7 +82,6 @@ def _pack(arguments: Namespace, terminal: Terminal) -> int:
     domain = importlib.import_module(TRAININGS[settings.task])
     denoiser = _averaged(checkpoint, settings)
     facts, patch = domain.card_facts(denoiser, settings, arguments.data, progress=terminal.progress)
-    arguments.out.mkdir(parents=True, exist_ok=True)
     hardware = arguments.hardware or "{cpu}, {cores} cores".format(**machine())
     prior = priors.pack(
         checkpoint, facts, patch, arguments.out, hardware=hardware, overwrite=arguments.overwrite
@@ -95,13 +96,15 @@ def _pack(arguments: Namespace, terminal: Terminal) -> int:
 def _checkpoint(folder: Path, terminal: Terminal) -> Checkpoint:
     """The newest checkpoint of a run, or the one that a folder is."""
     from medidiff.core.training.checkpoints import load, load_newest
+    from medidiff.io.opening import is_folder
 
+    holds = is_folder(folder)
     found = load_newest(folder, terminal.warn) if not (folder / "state.json").is_file() else load(folder)
     if found is None:
         raise InputError(
             folder.name,
             expected="the folder of a training run or of a checkpoint",
-            got="a folder without one" if folder.is_dir() else "no folder",
+            got="a folder without one" if holds else "a file",
             fix="Give the folder that 'medidiff train' had as --out.",
         )
     return found

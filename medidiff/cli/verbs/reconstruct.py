@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from medidiff.cli.options import (
+    MOST_VIEWS,
     Parser,
     add_device,
     add_output,
@@ -15,15 +16,20 @@ from medidiff.cli.options import (
     block,
     check_output,
     listed,
+    photons,
     positive,
     read_angles,
     whole,
 )
 from medidiff.cli.summary import show
 from medidiff.cli.terminal import Terminal
+from medidiff.errors import InputError
 
-METHODS = ("fbp", "tv", "diffusion")
-COUPLINGS = ("none", "tv", "noise", "both")
+ARC_DEG = 180.0
+Method = Literal["fbp", "tv", "diffusion"]
+Coupling = Literal["none", "tv", "noise", "both"]
+METHODS: tuple[str, ...] = get_args(Method)
+COUPLINGS: tuple[str, ...] = get_args(Coupling)
 
 
 def add_arguments(parser: Parser) -> None:
@@ -47,18 +53,17 @@ def add_arguments(parser: Parser) -> None:
 def _add_scan(parser: ArgumentParser) -> None:
     scan = parser.add_argument_group("scan")
     angles = scan.add_mutually_exclusive_group(required=True)
-    angles.add_argument("--views", type=whole(1, 4096), metavar="N", help="views, evenly over the arc")
+    angles.add_argument("--views", type=whole(1, MOST_VIEWS), metavar="N", help="views, evenly over the arc")
     angles.add_argument("--angles-file", type=Path, metavar="F", help="or a text file of angles in degrees")
     scan.add_argument(
         "--arc-deg",
         type=positive("degrees", most=360),
-        default=180.0,
         metavar="D",
         help="arc of --views (180)",
     )
     scan.add_argument(
         "--photons",
-        type=positive("photons"),
+        type=photons,
         metavar="P",
         help="photons per detector bin (default: no noise)",
     )
@@ -87,7 +92,16 @@ def _add_method(parser: ArgumentParser) -> None:
 
 
 def _run_ct(arguments: Namespace, terminal: Terminal) -> int:
-    check_output(arguments.out, overwrite=arguments.overwrite)
+    if arguments.angles_file and arguments.arc_deg is not None:
+        raise InputError(
+            "--arc-deg",
+            expected="--views beside it",
+            got="--angles-file, which names every angle",
+            fix="Leave one of the two out.",
+            argument=True,
+        )
+    inputs = (arguments.input, arguments.angles_file)
+    check_output(arguments.out, overwrite=arguments.overwrite, inputs=inputs)
     angles = read_angles(arguments.angles_file) if arguments.angles_file else None
 
     import medidiff as md
@@ -104,9 +118,9 @@ def _run_ct(arguments: Namespace, terminal: Terminal) -> int:
 
 def scan_options(arguments: Namespace, angles: tuple[float, ...] | None) -> dict[str, Any]:
     """The arguments of `retrospective_ct` that the command line named."""
-    views = {"angles_deg": angles} if angles else {"views": arguments.views, "arc_deg": arguments.arc_deg}
+    views = {"views": arguments.views, "arc_deg": arguments.arc_deg or ARC_DEG}
     return {
-        **views,
+        **({"angles_deg": angles} if angles else views),
         "photons": arguments.photons,
         "matrix": arguments.matrix,
         "methods": arguments.method,

@@ -12,11 +12,9 @@ from medidiff.cli.terminal import Terminal
 from medidiff.errors import InputError
 
 if TYPE_CHECKING:
+    from medidiff.cli.recorded import Recorded
     from medidiff.io.volume import Volume
     from medidiff.runs import Result, Verdict
-
-
-ASKED = ("views", "arc_deg", "angles_deg", "photons", "matrix", "prior", "mode", "coupling", "float32")
 
 
 def add_arguments(parser: Parser) -> None:
@@ -30,54 +28,47 @@ def add_arguments(parser: Parser) -> None:
 
 def _run(arguments: Namespace, terminal: Terminal) -> int:
     if arguments.out:
-        check_output(arguments.out, overwrite=arguments.overwrite)
+        inputs = (arguments.provenance, arguments.input)
+        check_output(arguments.out, overwrite=arguments.overwrite, inputs=inputs)
 
     import medidiff as md
+    from medidiff.cli.recorded import recorded
     from medidiff.runs import read_provenance
 
-    recorded = read_provenance(arguments.provenance)
-    volume = _input(recorded, arguments.input)
-    _use_threads(recorded["threads"])
-    options = _options(recorded, arguments.device)
-    result = md.retrospective_ct(volume, **options, progress=terminal.progress)
-    result.provenance["reading"] = recorded.get("reading", {})
-    verdict = _compare(arguments.provenance, recorded, result)
+    found = read_provenance(arguments.provenance)
+    run = recorded(found)
+    volume = _input(run, arguments.input)
+    _use_threads(run.threads)
+    options = run.options.model_dump(exclude={"method"}, exclude_unset=True)
+    result = md.retrospective_ct(
+        volume,
+        **options,
+        methods=run.options.method,
+        seed=run.seed,
+        device=arguments.device,
+        progress=terminal.progress,
+    )
+    result.provenance["reading"] = run.reading.model_dump(exclude_unset=True)
+    verdict = _compare(arguments.provenance, found, result)
     if arguments.out:
         result.save(arguments.out, overwrite=arguments.overwrite)
     terminal.result(verdict.sentence(), _data(verdict))
     return CHECK if verdict.kept is False else 0
 
 
-def _options(recorded: dict[str, Any], device: str) -> dict[str, Any]:
-    """The arguments of `retrospective_ct`; what it resolved by itself (weights, levels) it resolves again."""
-    if recorded["verb"] != "reconstruct ct":
-        raise InputError(
-            "provenance",
-            expected="verb 'reconstruct ct'",
-            got=repr(recorded["verb"]),
-            fix="Choose another run.",
-        )
-    options = recorded["options"]
-    asked = {name: options[name] for name in ASKED if name in options}
-    return {**asked, "methods": options["method"], "seed": recorded["seed"], "device": device}
-
-
-def _input(recorded: dict[str, Any], path: Path | None) -> Volume:
+def _input(run: Recorded, path: Path | None) -> Volume:
     """The volume that the run was made from; InputError when the digest is another."""
     import medidiff as md
 
-    reading = recorded.get("reading", {})
-    slices = tuple(reading["slices"]) if reading.get("slices") else None
+    reading = run.reading
     if path is not None:
-        volume = md.read_volume(
-            path, series=reading.get("series"), slices=slices, units=reading.get("units", "hu")
-        )
-    elif "demo" in reading:
-        volume = md.demo_volume(reading["demo"], slices=slices)
+        volume = md.read_volume(path, series=reading.series, slices=reading.block, units=reading.units)
+    elif reading.demo:
+        volume = md.demo_volume(reading.demo, slices=reading.block)
     else:
         fix = "Give the input of that run with --input PATH."
         raise InputError("input", expected="--input", got="none", fix=fix, argument=True)
-    if volume.origin not in recorded["inputs"].values():
+    if volume.origin not in run.inputs.values():
         raise InputError(
             path.name if path else "demo",
             expected="the input of that run",
@@ -91,17 +82,17 @@ def _use_threads(count: int) -> None:
     """As many threads as the run had, since sums depend on it; torch may have more than there are cores."""
     import torch
 
-    torch.set_num_threads(max(1, count))
+    torch.set_num_threads(count)
 
 
-def _compare(path: Path, recorded: dict[str, Any], result: Result) -> Verdict:
+def _compare(path: Path, found: dict[str, Any], result: Result) -> Verdict:
     """Array by array where the old run folder is whole, else by digests."""
     from medidiff.runs import Result, compare_digests, compare_runs
 
     try:
         return compare_runs(Result.load(path.parent), result)
     except InputError:
-        return compare_digests(recorded, result)
+        return compare_digests(found, result)
 
 
 def _data(verdict: Verdict) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medidiff.cli.options import Parser, add_device, add_output, check_output, positive
+from medidiff.atomic import rehearse_files
+from medidiff.cli.options import Parser, add_device, add_output, positive
 from medidiff.cli.terminal import Terminal
-from medidiff.errors import InputError
+from medidiff.errors import InputError, OutputError
 
 if TYPE_CHECKING:
     from medidiff.core.training.trainer import TrainSettings
@@ -22,42 +23,45 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--data", type=Path, metavar="DIR", required=True, help="folder of the training data")
     parser.add_argument("--minutes", type=positive("minutes"), metavar="M", help="stop after M minutes")
-    add_output(parser, text="folder of the run; one with checkpoints goes on")
+    add_output(parser, text="folder of the run; one with checkpoints goes on", overwrite=None)
     add_device(parser)
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: Namespace, terminal: Terminal) -> int:
     out, data = arguments.out, arguments.data
-    goes_on = any(out.glob("checkpoint-*")) if out.is_dir() else False
-    check_output(out, overwrite=arguments.overwrite or goes_on)
-    if not data.is_dir():
-        raise InputError(
-            data.name, expected="a folder of data", got="no folder", fix="Give the folder after --data."
-        )
-    settings = read_settings(arguments.config)
+    _check_run(out)
 
     from medidiff.core.device import choose_device
     from medidiff.core.training.trainer import train
     from medidiff.domains import TRAININGS
+    from medidiff.io.opening import is_folder
 
+    if not is_folder(data):
+        raise InputError(
+            data.name, expected="a folder of data", got="a file", fix="Give the folder after --data."
+        )
+    settings = read_settings(arguments.config)
     if settings.task not in TRAININGS:
         known = ", ".join(TRAININGS)
         raise InputError(
             "task", expected=known, got=repr(settings.task), fix="Correct `task` in the configuration."
         )
     domain = importlib.import_module(TRAININGS[settings.task])
-    terminal.after_interrupt = "a checkpoint was kept: the same command goes on from it."
-    checkpoint = train(
-        settings,
-        domain.objective(settings, data),
-        out,
-        device=choose_device(arguments.device),
-        start=domain.start_weights(settings),
-        minutes=arguments.minutes,
-        progress=terminal.progress,
-        warn=terminal.warn,
-    )
+    try:
+        checkpoint = train(
+            settings,
+            domain.objective(settings, data),
+            out,
+            device=choose_device(arguments.device),
+            start=domain.start_weights(settings),
+            minutes=arguments.minutes,
+            progress=terminal.progress,
+            warn=terminal.warn,
+        )
+    finally:
+        if _has_checkpoints(out):
+            terminal.after_interrupt = "a checkpoint was kept: the same command goes on from it."
     text = (
         f"step {checkpoint.step} of {settings.steps} after {checkpoint.seconds:.0f} s of training in {out}\n"
         f"Make a prior of it: medidiff models pack {out} --data {data} --out DIR"
@@ -72,6 +76,24 @@ def _run(arguments: Namespace, terminal: Terminal) -> int:
     return 0
 
 
+def _check_run(out: Path) -> None:
+    """Refuse a place that cannot be written, and a folder that holds something but no checkpoint."""
+    rehearse_files(out)
+    # A run killed before its first checkpoint left its log alone: it begins again.
+    others = [path for path in out.iterdir() if path.name != "log.jsonl"] if out.is_dir() else []
+    if others and not _has_checkpoints(out):
+        raise OutputError(
+            f"output {out.absolute().name}",
+            expected="a new or empty folder, or one of a run with checkpoints",
+            got="a folder of something else",
+            fix="Choose another --out.",
+        )
+
+
+def _has_checkpoints(out: Path) -> bool:
+    return any(out.glob("checkpoint-[0-9]*"))
+
+
 def read_settings(path: Path) -> TrainSettings:
     """The settings in a YAML file; InputError, which names the key, for any that is unknown or wrong."""
     import yaml
@@ -80,11 +102,15 @@ def read_settings(path: Path) -> TrainSettings:
     from medidiff.core.training.trainer import TrainSettings
 
     try:
-        return TrainSettings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         raise _bad(path, "no text file that can be read") from None
-    except yaml.YAMLError:
+    try:
+        found = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):  # a date that does not exist; brackets without end
         raise _bad(path, "something that is no YAML") from None
+    try:
+        return TrainSettings.model_validate(found)
     except ValidationError as error:
         # A misspelt key leaves the right one absent: the unknown one says more.
         first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections import Counter
 from pathlib import Path
@@ -13,7 +14,7 @@ from medidiff.io.dicom.pixels import read_values, same_pixels
 from medidiff.io.dicom.series import Series, drop_duplicates, group_series, stack_affine
 from medidiff.io.hounsfield import fill_padding
 from medidiff.io.limits import Limits
-from medidiff.io.opening import unreadable
+from medidiff.io.opening import is_folder, unreadable
 from medidiff.io.volume import Volume
 
 __all__ = ["Series", "list_series", "read_dicom"]
@@ -94,24 +95,37 @@ def _scan(path: Path, limits: Limits) -> tuple[list[Series], Counter[str]]:
 
 def _files(path: Path, limits: Limits, ignored: Counter[str]) -> list[Path]:
     """Regular files under a folder in a fixed order; links that lead out of it are not followed."""
-    if not path.is_dir():
+    if not is_folder(path):
         return [path]
-    root = path.resolve()
+    root = Path(os.path.realpath(path))
     files: list[Path] = []
     for folder, _, names in os.walk(root, onerror=_refuse_folder):
         for file in (Path(folder, name) for name in names):
-            if file.is_symlink() and not file.resolve().is_relative_to(root):
-                ignored["a link out of the folder"] += 1
-            elif file.is_file():
+            kind = _kind(file, root)
+            if kind == "file":
                 files.append(file)
+            elif kind:
+                ignored[kind] += 1
             if len(files) > limits.files:
                 raise InputError(
                     path.name,
                     expected=f"at most {limits.files} files",
                     got="more",
-                    fix="Give the folder of one scan, or raise Limits.files.",
+                    fix="Give the folder of one scan.",
                 )
     return sorted(files)
+
+
+def _kind(file: Path, root: Path) -> str:
+    """Either "file", or why a link is passed over, or "" for a pipe or a device, which is never a slice."""
+    try:
+        if os.path.islink(file) and not Path(os.path.realpath(file)).is_relative_to(root):
+            return "a link out of the folder"
+        return "file" if stat.S_ISREG(os.stat(file).st_mode) else ""
+    except PermissionError:  # it may be a slice of the stack
+        raise unreadable(file.name, "a file that may not be read") from None
+    except OSError:
+        return "a link that leads nowhere"
 
 
 def _refuse_folder(error: OSError) -> None:

@@ -2,12 +2,14 @@
 
 The file meta is parsed here, so that a deflated file is never inflated further than `Limits` allows;
 pydicom parses the rest from a stream that counts bytes and time. Enhanced multi-frame files give one
-record a frame (PS3.3 C.7.6.16). No value that names a person is read.
+record a frame (PS3.3 C.7.6.16). No value that names a person is read; of those that messages print, a record
+keeps only what the standard allows, since any field may hold a name all the same.
 """
 
 from __future__ import annotations
 
 import io
+import re
 import struct
 import time
 import warnings
@@ -26,6 +28,7 @@ _META_BYTES = 1 << 16
 _LONG_VR = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
 _PIXELS = {0x7FE00008, 0x7FE00009, 0x7FE00010}
 _NO_PICTURE = {"SR", "PR", "KO", "SEG", "REG", "DOC", "AU", "ECG", "RTSTRUCT", "RTPLAN", "RTDOSE", "RTRECORD"}
+_RESCALE_TYPES = {"OD", "HU", "US", "MGML", "Z_EFF", "ED", "EDW", "HU_MOD", "PCT"}  # PS3.3 C.11.1.1.2
 _SPLITS = ("AcquisitionNumber", "TemporalPositionIdentifier", "EchoNumbers", "DiffusionBValue")
 _TAGS = (
     "ImageType",
@@ -131,7 +134,7 @@ def read_images(path: Path, limits: Limits, deadline: float) -> list[Image]:
                 path.name,
                 expected=f"a header of at most {limits.header_bytes} bytes, read in {limits.seconds:g} s",
                 got="more",
-                fix="Raise Limits.header_bytes or Limits.seconds if you trust the file.",
+                fix="Copy the folder to a local disk, or convert it, for example with dcm2niix.",
             ) from None
         except Exception:  # noqa: BLE001  a hostile header may raise anything in pydicom
             raise damaged(path.name, "a damaged header") from None
@@ -150,7 +153,7 @@ def inflate(file: BinaryIO, name: str, limits: Limits) -> bytes:
             name,
             expected=f"at most {limits.header_bytes} bytes after inflating",
             got="more",
-            fix="Raise Limits.header_bytes if you trust the file.",
+            fix="Inflate it first, for example with dcmconv +te, if you trust the file.",
         )
     return data
 
@@ -208,7 +211,7 @@ def _transfer_syntax(file: BinaryIO, name: str) -> str:
         value = file.read(length)
         if head[2:4] == b"\x10\x00":
             syntax = value.rstrip(b"\0 ").decode("ascii", "replace")
-    if not syntax:
+    if not re.fullmatch(r"[0-9.]{1,64}", syntax):
         raise damaged(name, "no transfer syntax")
     return syntax
 
@@ -293,7 +296,7 @@ def _image(path: Path, header: Any, groups: list[Any], pixels: Pixels, splits: t
     kind = header.get("ImageType") or ()
     return Image(
         path=path,
-        modality=str(header.get("Modality", "")) or "unknown",
+        modality=_modality(header),
         series=(
             int(header.get("SeriesNumber") or 0),
             str(header.get("SeriesInstanceUID", "")),
@@ -338,10 +341,20 @@ def _pixels(header: Any, groups: list[Any], syntax: str, element: list[int], fra
         signed=signed,
         slope=_number(groups, "RescaleSlope", 1.0),
         intercept=_number(groups, "RescaleIntercept", 0.0),
-        rescale_type=str(_first(groups, "RescaleType") or "").strip().upper(),
+        rescale_type=_rescale_type(groups),
         lookup_table="ModalityLUTSequence" in header,
         padding=_padding(header, bits, signed, syntax),
     )
+
+
+def _modality(header: Any) -> str:
+    found = str(header.get("Modality", ""))
+    return found if re.fullmatch(r"[A-Z]{2,16}", found) else "unknown"
+
+
+def _rescale_type(groups: list[Any]) -> str:
+    found = str(_first(groups, "RescaleType") or "").strip().upper()
+    return found if found in _RESCALE_TYPES or not found else "another unit"
 
 
 def _number(groups: list[Any], name: str, default: float) -> float:

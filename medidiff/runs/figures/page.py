@@ -7,10 +7,12 @@ that drawing in a thread of an app, in a notebook and on a server without displa
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from medidiff.errors import InputError
 from medidiff.runs.report import NOTICE
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ DPI = 160
 RESOLUTIONS = (DPI, 140, 120, 100, 80)
 LARGEST_PNG = 1_900_000
 """Bytes: a page for a README, a slide or a mail stays below 2 MB."""
+
+MOST_PIXELS = 4096 * 4096
+"""Of a saved picture that is shown again: it may come from elsewhere, and is decoded in process."""
 
 Draw = Callable[["Axes"], None]
 
@@ -117,14 +122,39 @@ def png_bytes(figure: Figure, *, largest: int = LARGEST_PNG) -> bytes:
 
 
 def picture_figure(png: bytes) -> Figure:
-    """A figure that shows a saved picture pixel by pixel."""
+    """A figure that shows a saved picture pixel by pixel.
+
+    Raises InputError for what is no PNG, and before decoding for one of more than 4096 x 4096 pixels.
+    """
     from matplotlib.figure import Figure
     from matplotlib.image import imread
 
-    pixels = imread(io.BytesIO(png), format="png")
+    _check_png(png)
+    try:
+        pixels = imread(io.BytesIO(png), format="png")
+    except (OSError, ValueError, SyntaxError):  # the last is Pillow's for a damaged chunk
+        raise _no_picture("a damaged one") from None
     rows, columns = pixels.shape[:2]
     figure = Figure((columns / DPI, rows / DPI), dpi=DPI, facecolor="white")
     axes = figure.add_axes((0, 0, 1, 1))
     axes.imshow(pixels, interpolation="nearest", aspect="auto")
     axes.set_axis_off()
     return figure
+
+
+def _check_png(png: bytes) -> None:
+    """Signature, and the size in the header chunk (https://www.w3.org/TR/png, 11.2.1)."""
+    if len(png) < 24 or png[:8] != b"\x89PNG\r\n\x1a\n" or png[12:16] != b"IHDR":
+        raise _no_picture("another kind of file")
+    columns, rows = struct.unpack(">II", png[16:24])
+    if columns * rows > MOST_PIXELS:
+        raise _no_picture(f"{columns} x {rows}")
+
+
+def _no_picture(got: str) -> InputError:
+    return InputError(
+        "picture",
+        expected=f"a PNG of at most {MOST_PIXELS} pixels",
+        got=got,
+        fix="Run it again: this folder was damaged or made by another program.",
+    )
