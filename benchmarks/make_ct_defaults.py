@@ -225,7 +225,7 @@ def model_error_per_mm(volumes: list[Any]) -> float:
     shares = []
     for volume in volumes:
         measurement, reference = simulate_ct(volume, views=24, model_error=1.0)
-        shares.append(model_error(measurement, reference) / measurement.grid.dx_mm)
+        shares.append(model_error(measurement, reference) / measurement.grid.pixel_mm)
     return round(float(np.median(shares)), 6)
 
 

@@ -71,7 +71,7 @@ def _add_scan(parser: ArgumentParser) -> None:
         "--matrix",
         type=whole(1),
         metavar="N",
-        help="pixels a side (default: the input's up to 256, else half)",
+        help="longer side in pixels (default: the input's, halved while above 256)",
     )
     scan.add_argument("--slices", type=block, metavar="A:B", help="axial slices A to B-1, counted from 0")
     scan.add_argument("--series", type=whole(1), metavar="N", help="which series of a DICOM folder")

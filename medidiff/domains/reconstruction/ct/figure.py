@@ -54,6 +54,8 @@ def _canonical(volume: Volume) -> Volume:
 def _title(report: dict[str, Any]) -> str:
     scan = report["measurement"]
     dose = "without noise" if scan["photons"] is None else f"{scan['photons']:g} photons per bin"
+    if scan["arc_deg"] is None:
+        return f"CT from {scan['views']} view{'s' * (scan['views'] > 1)}, {dose}"
     return f"CT from {scan['views']} views over {scan['arc_deg']:g} degrees, {dose}"
 
 

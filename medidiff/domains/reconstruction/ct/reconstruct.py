@@ -3,13 +3,12 @@
     measurement -> Start (an image) -> method -> Result
 
 The three methods share their data: FBP starts total variation, total variation (a few iterations) starts
-the diffusion loop. A volume larger than `SLAB_VOXELS` is done in slabs that overlap by `OVERLAP` slices, of
-which the inner halves are kept. Everything is in the measurement's canonical orientation.
+the diffusion loop. A volume that does not fit into memory is done in overlapping slabs (`slabs`). Everything
+is in the measurement's canonical orientation.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -27,40 +26,55 @@ from medidiff.domains.reconstruction.ct.methods.defaults import Defaults, defaul
 from medidiff.domains.reconstruction.ct.methods.fast import (
     COUPLINGS,
     NOISY_COUPLINGS,
-    FastSettings,
     Scaling,
     reconstruct_fast,
     scaled_problem,
 )
 from medidiff.domains.reconstruction.ct.projection.projector import Projector
-from medidiff.domains.reconstruction.ct.projection.system_matrix import forecast_bytes
+from medidiff.domains.reconstruction.ct.projection.system_matrix import system_matrix
 from medidiff.domains.reconstruction.ct.scan.attenuation import hu_to_water, water_to_hu
-from medidiff.domains.reconstruction.ct.scan.measurement import CTMeasurement, statistical_weights
+from medidiff.domains.reconstruction.ct.scan.measurement import (
+    CTMeasurement,
+    measurement_notes,
+    statistical_weights,
+)
+from medidiff.domains.reconstruction.ct.slabs import OVERLAP, numbered, slab_ranges, slab_slices
 from medidiff.errors import InputError
 from medidiff.io.volume import Volume
 from medidiff.priors import Prior, choose, load
 from medidiff.progress import Report, silent
-from medidiff.runs.clock import Clock, finish_report, require_memory
+from medidiff.runs.clock import Clock, finish_report
 from medidiff.runs.provenance import provenance
 from medidiff.runs.report import start_report
 from medidiff.runs.result import Result
 
 METHODS = ("fbp", "tv", "diffusion")
 MODES = ("fast",)
-SLAB_VOXELS = 24 << 20
-OVERLAP = 8
 CHUNK = 4  # slices that the network takes at once: more leave the cache of a CPU
-_FLOATS_PER_VOXEL = 24  # the most arrays alive at once, total variation's
 
 
 @dataclass(frozen=True)
+class Piece:
+    """What a method gave of a slab, in water units (z, y, x); iterations and end of total variation."""
+
+    water: Tensor
+    seconds: float = 0.0
+    iterations: int = 0
+    converged: bool = True
+
+
+@dataclass
 class Image:
-    """What a method gave: HU (z, y, x), seconds with its start, evaluations of the network, data residual."""
+    """What a method gave: HU (z, y, x), and sums over its slabs.
+
+    seconds: with its start, without building the matrix. square: of W (A x - y)^2 over all rays.
+    """
 
     hu: NDArray[np.float32]
-    seconds: float
-    evaluations: int = 0
-    data_residual: float | None = None
+    seconds: float = 0.0
+    square: float = 0.0
+    iterations: int = 0
+    converged: bool = True
 
 
 @dataclass(frozen=True)
@@ -69,7 +83,6 @@ class Options:
 
     seed: int
     defaults: Defaults
-    fast: FastSettings
     first_slice: int = 0
 
 
@@ -96,26 +109,28 @@ def reconstruct_ct(
     clock, methods = Clock(), check_options(method, mode, coupling, device, seed)
     start = None if start is None else _checked_start(start, measurement.shape, methods)
     measurement = _weighted(measurement)
-    _require_memory(measurement)
+    most = slab_slices(measurement, methods)
     net = _prior(prior, measurement, device, float32=float32) if "diffusion" in methods else None
     role = net.card.role if net else "tuned"
     geometry = measurement.geometry
-    defaults = defaults_for(geometry.views, geometry.arc_deg(), measurement.photons, role)
-    warnings = [*measurement.notes, *defaults.notes]
-    if coupling != "none" and len(measurement.sinogram) == 1:
-        coupling = "none"
-        warnings.append("one slice: the coupling of slices is off")
-    fast = replace(defaults.fast, coupling=coupling)
-    if coupling in NOISY_COUPLINGS:
-        # Noise can only be coupled where there is some: the loop then re-noises as DDS does.
-        fast = replace(fast, kappa=1.0)
-        warnings.append(f"coupling {coupling} re-noises: the image is near a draw, not near the mean")
-    options = Options(seed, defaults, fast)
-    images = {m: _in_slabs(measurement, m, net, options, start, progress) for m in methods}
+    coupling, said = _coupled(coupling, len(measurement.sinogram))
+    directions, covered = geometry.directions(), geometry.covered_deg()
+    defaults = defaults_for(directions, covered, measurement.photons, role, coupling)
+    # Built now and kept: no method's seconds hold what all of them, and the residual, need.
+    system_matrix(geometry, measurement.grid, device=net.device if net else None)
+    images = _in_slabs(measurement, methods, net, Options(seed, defaults), start, most, progress)
+    warnings = [*measurement.notes, *measurement_notes(measurement), *defaults.notes, *said]
+    warnings += [
+        f"{name} stopped after {image.iterations} iterations, before it converged"
+        for name, image in images.items()
+        if not image.converged
+    ]
     report = start_report("reconstruct.ct", seed, _described(measurement))
     report["measurement"] = describe_measurement(measurement)
-    report["methods"] = {name: _row(name, image, net) for name, image in images.items()}
-    report["warnings"] = warnings
+    report["methods"] = {
+        name: _row(name, image, measurement, net, defaults) for name, image in images.items()
+    }
+    report["warnings"] = warnings  # each is kept once
     finish_report(report, clock)
     resolved = {
         "method": list(methods),
@@ -125,8 +140,12 @@ def reconstruct_ct(
         "float32": float32,
         "tv_weight": defaults.tv_weight,
         "start_iterations": defaults.start_iterations,
-        **{f"fast_{k}": v for k, v in asdict(options.fast).items()},
+        "slab_slices": most,
+        **{f"fast_{k}": v for k, v in asdict(defaults.fast).items()},
     }
+    inputs = {"measurement": measurement.origin}
+    if start is not None:
+        inputs["start"] = Volume(start, measurement.affine, "HU").digest()
     return Result(
         outputs={
             _file(m): Volume(i.hu, measurement.affine, "HU", measurement.origin) for m, i in images.items()
@@ -135,7 +154,7 @@ def reconstruct_ct(
         provenance=provenance(
             "reconstruct ct",
             resolved,
-            {"measurement": measurement.origin},
+            inputs,
             {net.name: net.digest} if net else {},
             seed=seed,
             precision=net.denoiser.precision if net else "float32",
@@ -182,12 +201,17 @@ def check_choice(what: str, value: str, allowed: Sequence[str]) -> None:
 
 
 def describe_measurement(measurement: CTMeasurement) -> dict[str, Any]:
-    """`measurement` of a report."""
+    """`measurement` of a report: `arc_deg` of the scan, `covered_deg` of directions modulo 180.
+
+    Both are None where all views look in one direction.
+    """
     geometry = measurement.geometry
+    several = geometry.directions() > 1
     return {
         "geometry": "parallel",
         "views": geometry.views,
-        "arc_deg": geometry.arc_deg(),
+        "arc_deg": geometry.arc_deg() if several else None,
+        "covered_deg": geometry.covered_deg() if several else None,
         "detectors": geometry.detectors,
         "detector_spacing_mm": geometry.spacing_mm,
         "photons": measurement.photons,
@@ -200,19 +224,9 @@ def _weighted(measurement: CTMeasurement) -> CTMeasurement:
     """The measurement with weights, made from its photons and the model error where it has none."""
     if measurement.weights is not None:
         return measurement
-    error = model_error(measurement.grid.dx_mm)
+    error = model_error(measurement.grid.pixel_mm)
     weights = statistical_weights(measurement.sinogram, measurement.photons, model_error=error)
     return replace(measurement, weights=weights)
-
-
-def _require_memory(measurement: CTMeasurement) -> None:
-    voxels = min(math.prod(measurement.shape), SLAB_VOXELS)
-    rays = measurement.sinogram.size
-    matrix = forecast_bytes(measurement.geometry, measurement.grid)
-    need = 4 * (_FLOATS_PER_VOXEL * voxels + 4 * math.prod(measurement.shape) + 6 * rays) + 1.5 * matrix
-    require_memory(
-        need / 2**20, "memory for the reconstruction", fix="Take fewer --slices, or a smaller --matrix."
-    )
 
 
 def _prior(name: str | None, measurement: CTMeasurement, device: str, *, float32: bool) -> Prior:
@@ -220,36 +234,43 @@ def _prior(name: str | None, measurement: CTMeasurement, device: str, *, float32
     return load(chosen, device=choose_device(device), float32=float32)
 
 
+def _coupled(coupling: str, slices: int) -> tuple[str, list[str]]:
+    """The coupling that can be had, and what to say of it."""
+    if coupling != "none" and slices == 1:
+        return "none", ["one slice: the coupling of slices is off"]
+    if coupling in NOISY_COUPLINGS:
+        return coupling, [f"coupling {coupling} re-noises: the image is near a draw, not near the mean"]
+    return coupling, []
+
+
 def _in_slabs(
     measurement: CTMeasurement,
-    method: str,
+    methods: tuple[str, ...],
     net: Prior | None,
     options: Options,
     start: NDArray[np.floating] | None,
+    most: int,
     progress: Report,
-) -> Image:
-    """One method on the whole volume, slab by slab where it is large."""
-    clock = Clock()
-    out = np.empty(measurement.shape, np.float32)
-    square, evaluations = 0.0, 0
-    slabs = list(slab_ranges(measurement.shape, SLAB_VOXELS, OVERLAP))
+) -> dict[str, Image]:
+    """Every method on the whole volume, in slabs of at most `most` slices."""
+    images = {method: Image(np.empty(measurement.shape, np.float32)) for method in methods}
+    slabs = list(slab_ranges(len(measurement.sinogram), most, OVERLAP))
     # Weights are made relative to their mean: a slab's weight of total variation must follow, or seams show.
     whole = mean_weight(measurement)
     for number, (low, high, first, last) in enumerate(slabs, 1):
         part = measurement.slices(low, high) if len(slabs) > 1 else measurement
         told = numbered(progress, number, len(slabs))
         begin = None if start is None else torch.from_numpy(hu_to_water(start[low:high]))
-        tv_weight = options.defaults.tv_weight * whole / mean_weight(part)
-        own = replace(
-            options,
-            defaults=replace(options.defaults, tv_weight=tv_weight),
-            first_slice=low,
-        )
-        water, evaluations = _one(part, method, net, own, begin, told)
-        square += _data_square(part, water, first - low, last - low)
-        out[first:last] = water_to_hu(water[first - low : last - low].numpy())
-    used = int(np.count_nonzero(measurement.weights)) if measurement.weights is not None else 0
-    return Image(out, clock.seconds(), evaluations, math.sqrt(square / max(used, 1)))
+        tv_weight = options.defaults.tv_weight * (whole / mean_weight(part))
+        own = replace(options, defaults=replace(options.defaults, tv_weight=tv_weight), first_slice=low)
+        for method, piece in _pieces(part, methods, net, own, begin, told):
+            image = images[method]
+            image.hu[first:last] = water_to_hu(piece.water[first - low : last - low].numpy())
+            image.square += _data_square(part, piece.water, first - low, last - low)
+            image.seconds += piece.seconds
+            image.iterations = max(image.iterations, piece.iterations)
+            image.converged &= piece.converged
+    return images
 
 
 def _checked_start(
@@ -275,20 +296,42 @@ def _checked_start(
     return values
 
 
+def _pieces(
+    measurement: CTMeasurement,
+    methods: tuple[str, ...],
+    net: Prior | None,
+    options: Options,
+    start: Tensor | None,
+    progress: Report,
+) -> Iterator[tuple[str, Piece]]:
+    """What each method gives of a slab; FBP is computed once, its seconds count for all that use it."""
+    clock = Clock()
+    fbp = fbp_image(measurement) if start is None or methods != ("diffusion",) else None
+    fbp_seconds = clock.lap()
+    for method in methods:
+        clock.lap()
+        piece = _one(measurement, method, net, options, fbp, start, progress)
+        before = 0.0 if method == "diffusion" and start is not None else fbp_seconds
+        yield method, replace(piece, seconds=before + clock.lap())
+
+
 def _one(
     measurement: CTMeasurement,
     method: str,
     net: Prior | None,
     options: Options,
+    fbp: Tensor | None,
     start: Tensor | None,
     progress: Report,
-) -> tuple[Tensor, int]:
-    """The image in water units (z, y, x) of one method, and the network evaluations it took."""
+) -> Piece:
+    """One method on a slab. `start` replaces the few iterations of total variation that start diffusion."""
     defaults = options.defaults
     if method == "fbp":
-        return fbp_image(measurement), 0
+        assert fbp is not None  # only diffusion from a given start does without
+        return Piece(fbp)
     if method == "tv":
-        return tv_image(measurement, defaults.tv_weight, progress=progress).image, 0
+        found = tv_image(measurement, defaults.tv_weight, start=fbp, progress=progress)
+        return Piece(found.image, iterations=found.iterations, converged=found.converged)
     assert net is not None  # loaded whenever the methods hold diffusion
     if start is None:
         start = tv_image(
@@ -296,6 +339,7 @@ def _one(
             defaults.tv_weight,
             iterations=defaults.start_iterations,
             tolerance=0.0,
+            start=fbp,
             progress=progress,
         ).image
     scaling = Scaling(net.card.scaling.offset, net.card.scaling.scale)
@@ -307,13 +351,13 @@ def _one(
         net.card.error_at,
         start.to(net.device),
         measurement.slice_spacing_mm,
-        options.fast,
+        defaults.fast,
         seed=options.seed,
         first_slice=options.first_slice,
         chunk=CHUNK,
         progress=progress,
     )
-    return image.cpu(), options.fast.passes
+    return Piece(image.cpu())
 
 
 def _data_square(measurement: CTMeasurement, water: Tensor, first: int, last: int) -> float:
@@ -322,31 +366,6 @@ def _data_square(measurement: CTMeasurement, water: Tensor, first: int, last: in
     projector = Projector(measurement.geometry, measurement.grid)
     error = projector(water[None, None, first:last])[0, 0].numpy() - measurement.sinogram[first:last]
     return float(np.sum(measurement.weights[first:last] * error.astype(np.float64) ** 2))
-
-
-def slab_ranges(
-    shape: tuple[int, int, int], most_voxels: int, overlap: int
-) -> Iterator[tuple[int, int, int, int]]:
-    """Slabs (low, high, first, last): compute slices low <= z < high, keep first <= z < last.
-
-    Slabs overlap by up to `overlap` slices, whose inner half each keeps; together they keep every slice once.
-    """
-    slices = shape[0]
-    most = max(most_voxels // (shape[1] * shape[2]), 2 * overlap + 1)
-    if slices <= most:
-        yield 0, slices, 0, slices
-        return
-    count = math.ceil(slices / (most - overlap))
-    edges = [round(k * slices / count) for k in range(count + 1)]
-    for first, last in itertools.pairwise(edges):
-        yield max(first - overlap // 2, 0), min(last + overlap // 2, slices), first, last
-
-
-def numbered(progress: Report, number: int, count: int) -> Report:
-    """The same report, its note saying which slab of how many; one slab is left unsaid."""
-    if count == 1:
-        return progress
-    return lambda p: progress(replace(p, note=f"slab {number} of {count} {p.note}".strip()))
 
 
 def _described(measurement: CTMeasurement) -> dict[str, Any]:
@@ -358,11 +377,17 @@ def _described(measurement: CTMeasurement) -> dict[str, Any]:
     }
 
 
-def _row(name: str, image: Image, net: Prior | None) -> dict[str, Any]:
+def _row(
+    name: str, image: Image, measurement: CTMeasurement, net: Prior | None, defaults: Defaults
+) -> dict[str, Any]:
     row: dict[str, Any] = {"output": _file(name), "seconds": round(image.seconds, 3), "metrics": {}}
-    row["data_residual"] = image.data_residual
+    used = int(np.count_nonzero(measurement.weights)) if measurement.weights is not None else 0
+    row["data_residual"] = math.sqrt(image.square / max(used, 1))
+    if name == "tv":
+        row |= {"iterations": image.iterations, "converged": image.converged}
     if name == "diffusion" and net is not None:
-        row |= {"evaluations": image.evaluations, "prior": net.name, "precision": net.denoiser.precision}
+        evaluations = defaults.fast.passes
+        row |= {"evaluations": evaluations, "prior": net.name, "precision": net.denoiser.precision}
     return row
 
 

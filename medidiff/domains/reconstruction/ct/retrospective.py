@@ -52,9 +52,9 @@ def retrospective_ct(
 
     `volume`: a `Volume` in HU or 1/mm, or an array (z, y, x) in HU with `spacing_mm` (dz, dy, dx).
     `angles_deg` replaces `views` and `arc_deg`; `photons` per detector bin (None: no noise); `matrix` the
-    longer side of the reconstruction (default: the input's up to 256, else its 2 x 2 block mean). The images
-    and the reference lie on that grid, in the volume's own orientation. Raises InputError for arguments or
-    volumes that cannot be used, MissingError for want of a prior or memory.
+    longer side of the reconstruction (default: the input's, halved as `simulate_ct` says). The images and the
+    reference lie on that grid, in the volume's own orientation. Raises InputError for arguments or volumes
+    that cannot be used, MissingError for want of a prior or memory.
     """
     clock = Clock()
     source = _volume(volume, spacing_mm)

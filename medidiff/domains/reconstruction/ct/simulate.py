@@ -61,7 +61,8 @@ def simulate_ct(
     `angles_deg` replaces `views` and `arc_deg`. `photons` per detector bin (None: no noise) and
     `electronic_counts` (rms) make the noise, one stream a slice from (seed, purpose, slice). `model_error` is
     s_model of the weights, by default what pixels of this size have. `matrix` is the longer side of the
-    reconstruction: by default the input's up to 256 pixels, the 2 x 2 block mean of a larger one.
+    reconstruction: by default the input's, halved while it is above 256 pixels and both sides are even, but
+    never below 192 (300 stays 300, 1024 becomes 256).
     Both results are in the canonical orientation (`to_canonical`), whatever the volume's.
     Raises InputError for arguments and volumes that cannot be used, MissingError for want of memory.
     """
@@ -89,7 +90,7 @@ def simulate_ct(
             sinogram,
             photons,
             electronic_counts=electronic_counts,
-            model_error=defaults.model_error(dx) if model_error is None else model_error,
+            model_error=defaults.model_error(grid.pixel_mm) if model_error is None else model_error,
         ),
         photons,
         volume.origin,
@@ -141,11 +142,16 @@ def _block(shape: tuple[int, int], matrix: int | None) -> int:
             argument=True,
         )
     if longer % matrix or any(side % (longer // matrix) for side in shape):
+        possible = [
+            longer // f
+            for f in range(1, max(min(shape) // SMALLEST_SIDE, 1) + 1)
+            if not any(s % f for s in shape)
+        ]
         raise InputError(
             "matrix",
             expected=f"a whole fraction of the slices' {shape[0]} x {shape[1]} pixels",
             got=str(matrix),
-            fix=f"Take {longer} or {longer // 2}.",
+            fix=f"Take one of {', '.join(map(str, possible))}.",
         )
     return longer // matrix
 

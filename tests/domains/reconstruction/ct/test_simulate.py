@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from medidiff.core.linear.solvers import cg
+from medidiff.domains.reconstruction.ct.methods import defaults
 from medidiff.domains.reconstruction.ct.projection.projector import Projector
 from medidiff.domains.reconstruction.ct.scan.attenuation import MU_WATER, hu_to_water
-from medidiff.domains.reconstruction.ct.simulate import model_error, simulate_ct, upsample
+from medidiff.domains.reconstruction.ct.simulate import _block, model_error, simulate_ct, upsample
 from medidiff.errors import InputError
 from medidiff.io.volume import Volume
 
@@ -106,7 +107,15 @@ def test_the_reference_is_the_block_mean_of_attenuation(body: Body) -> None:
 
 
 @pytest.mark.parametrize(
-    ("side", "matrix", "expected"), [(256, None, 256), (300, None, 300), (512, None, 256), (512, 512, 512)]
+    ("side", "matrix", "expected"),
+    [
+        (256, None, 256),
+        (300, None, 300),
+        (511, None, 511),
+        (512, None, 256),
+        (768, None, 192),
+        (512, 512, 512),
+    ],
 )
 def test_default_matrix(side: int, matrix: int | None, expected: int) -> None:
     array = np.full((1, side, side), -1000, np.float32)
@@ -160,6 +169,8 @@ def test_groups_of_views_change_nothing(body: Body, monkeypatch: pytest.MonkeyPa
         {"arc_deg": -5.0},
         {"arc_deg": 400.0},
         {"photons": 0.0},
+        {"photons": 1.0},
+        {"photons": 1e20},
         {"photons": 1e4, "electronic_counts": -1.0},
         {"electronic_counts": 3.0},
         {"angles_deg": ()},
@@ -178,5 +189,34 @@ def test_a_matrix_that_does_not_fit_the_file_is_bad_input(body: Body) -> None:
     with pytest.raises(InputError) as error:
         simulate_ct(body(), matrix=48)
     assert not error.value.argument
+    assert error.value.fix == "Take one of 64, 32, 16."
     with pytest.raises(InputError, match="arbitrary"):
         simulate_ct(replace(body(), units="a.u."))
+
+
+@pytest.mark.parametrize(
+    ("shape", "matrix", "possible"),
+    [((511, 511), 256, "511, 73"), ((64, 96), 40, "96, 48, 24"), ((17, 23), 16, "23")],
+)
+def test_every_matrix_that_is_advised_is_taken(shape: tuple[int, int], matrix: int, possible: str) -> None:
+    with pytest.raises(InputError) as error:
+        _block(shape, matrix)
+    assert error.value.fix == f"Take one of {possible}."
+    for side in map(int, possible.split(", ")):
+        factor = _block(shape, side)
+        assert min(shape) // factor >= 16
+
+
+def test_weights_do_not_depend_on_which_side_of_a_pixel_is_longer(body: Body) -> None:
+    """Noise-free weights are the model error alone, of the longer side, here and transposed."""
+    volume = body(1, 24, 40, 6.0, 3.0)
+    turned = Volume.from_array(volume.array.swapaxes(1, 2), spacing_mm=(2.5, 3.0, 6.0))
+    one, other = (simulate_ct(v, views=4)[0].weights for v in (volume, turned))
+    assert one is not None
+    assert other is not None
+    assert one.flat[0] == other.flat[0] == np.float32(defaults.model_error(6.0) ** -2)
+
+
+@pytest.mark.parametrize("photons", [10.0, 1e15])
+def test_the_fewest_and_the_most_photons_can_be_measured(photons: float, body: Body) -> None:
+    assert np.isfinite(simulate_ct(body(1), views=4, photons=photons)[0].sinogram).all()

@@ -5,6 +5,7 @@ Each is a result of its own, and a start for the next: FBP for total variation, 
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,9 +19,12 @@ MANY_VIEWS = 60  # above it the plain ramp blurs less than Hann helps
 
 
 def fbp_image(measurement: CTMeasurement, window: Window | None = None) -> Tensor:
-    """Filtered back-projection (z, y, x), floored at air; Hann up to `MANY_VIEWS`, else the ramp."""
+    """Filtered back-projection (z, y, x), floored at air; Hann up to `MANY_VIEWS`, else the ramp.
+
+    Rays without weight are first filled in from their neighbours on the detector.
+    """
     chosen = window or ("hann" if measurement.geometry.views <= MANY_VIEWS else "ramp")
-    image = fbp(_sinogram(measurement), measurement.geometry, measurement.grid, window=chosen)
+    image = fbp(_filled(measurement), measurement.geometry, measurement.grid, window=chosen)
     return image.clamp_min_(0)
 
 
@@ -53,13 +57,15 @@ def tv_image(
 
 
 def mean_weight(measurement: CTMeasurement) -> float:
-    """What the data term of `tv_image` is divided by: the mean weight of rays through the body, 1 if unused.
+    """What the data term of `tv_image` is divided by: the mean weight of rays through the body, 1 if none.
 
     A part of a measurement is solved alike when the weight of its total variation is multiplied by the
     mean of the whole over its own.
     """
-    if not _differ(measurement):
+    if measurement.weights is None or not measurement.weights.any():
         return 1.0
+    if not _differ(measurement):
+        return float(measurement.weights.flat[0])
     weights = torch.from_numpy(measurement.weights)
     return float(
         weights.sum(dtype=torch.float64)
@@ -68,9 +74,24 @@ def mean_weight(measurement: CTMeasurement) -> float:
 
 
 def _differ(measurement: CTMeasurement) -> bool:
-    """Whether some rays count more than others: by noise, or because some were not measured."""
+    """Whether the weights matter: some rays count more than others, or none counts."""
     weights = measurement.weights
-    return weights is not None and bool(weights.min() < weights.max())
+    return weights is not None and bool(weights.min() < weights.max() or weights.max() == 0)
+
+
+def _filled(measurement: CTMeasurement) -> Tensor:
+    """The sinogram, rays without weight on the line between the nearest that count in their view.
+
+    A view of which no ray counts becomes 0, so that it adds nothing.
+    """
+    if measurement.weights is None or measurement.weights.all():
+        return _sinogram(measurement)
+    filled, bins = measurement.sinogram.copy(), np.arange(measurement.geometry.detectors)
+    counts = measurement.weights > 0
+    for place in np.argwhere(~counts.all(axis=-1)):
+        row, seen = filled[tuple(place)], counts[tuple(place)]
+        row[~seen] = np.interp(bins[~seen], bins[seen], row[seen]) if seen.any() else 0
+    return torch.from_numpy(filled)
 
 
 def _sinogram(measurement: CTMeasurement) -> Tensor:

@@ -7,6 +7,7 @@ number of views, and factors by arc and by photons, each interpolated in the log
     value(views, arc, photons) = base(views) * arc_factor(arc) * dose_factor(photons per bin)
 
 Outside the knots the nearest end is used and a warning says so. The model error is a share of the pixel size.
+How slices are coupled is the same in all cases.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from medidiff.domains.reconstruction.ct.methods.fast import FastSettings
+from medidiff.domains.reconstruction.ct.methods.fast import NOISY_COUPLINGS, FastSettings
 
 _SCALED = ("tv_weight", "first_hu", "last_hu", "prox_factor")
 
@@ -35,8 +36,14 @@ class Defaults:
     notes: tuple[str, ...]
 
 
-def defaults_for(views: int, arc_deg: float, photons: float | None, role: str = "tuned") -> Defaults:
-    """The defaults of a case for a prior of that role ("white" or "tuned")."""
+def defaults_for(
+    views: int, arc_deg: float, photons: float | None, role: str = "tuned", coupling: str = "none"
+) -> Defaults:
+    """The defaults of a case for a prior of that role ("white" or "tuned").
+
+    `views` and `arc_deg` count directions modulo 180. A coupling of noise re-noises with the table's kappa,
+    as DDS does, because noise can only be coupled where there is some; else kappa is 0.
+    """
     table = _table()
     notes: list[str] = []
     values = {}
@@ -47,7 +54,7 @@ def defaults_for(views: int, arc_deg: float, photons: float | None, role: str = 
         if photons is not None:
             value *= _interpolate(part["by_photons"], name, photons, "photons per bin", notes)
         values[name] = value
-    fast = table[role]
+    fast, coupled = table[role], table["coupling"]
     return Defaults(
         tv_weight=values["tv_weight"],
         start_iterations=int(table["tv"]["start_iterations"]),
@@ -58,6 +65,11 @@ def defaults_for(views: int, arc_deg: float, photons: float | None, role: str = 
             evaluations=int(fast["evaluations"]),
             cg_iterations=int(fast["cg_iterations"]),
             flips=int(fast["flips"]),
+            kappa=float(coupled["kappa"]) if coupling in NOISY_COUPLINGS else 0.0,
+            eta=float(coupled["eta"]),
+            coupling=coupling,
+            noise_length_mm=float(coupled["noise_length_mm"]),
+            z_weight=float(coupled["z_weight"]),
         ),
         notes=tuple(dict.fromkeys(notes)),
     )

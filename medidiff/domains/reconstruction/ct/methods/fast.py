@@ -43,10 +43,11 @@ NOISY_COUPLINGS = ("noise", "both")  # of re-noising, so kappa must be above 0
 
 @dataclass(frozen=True)
 class FastSettings:
-    """The loop's numbers, all in HU where they are levels; the defaults file holds one set a case.
+    """The loop's numbers, all in HU where they are levels; `defaults.json` holds those of each case.
 
     `prox_factor` multiplies the card's error. `flips`: orientations averaged a level, 0 for none.
-    `noise_length_mm` and `z_weight` (of |D_z HU|, per HU/mm) act with coupling noise, tv or both.
+    `noise_length_mm` and `z_weight` (of |D_z HU|, per HU/mm) act with coupling noise, tv or both. Without
+    `defaults_for` nothing is coupled.
     """
 
     first_hu: float = 200.0
@@ -55,11 +56,11 @@ class FastSettings:
     prox_factor: float = 3.0
     cg_iterations: int = 6
     kappa: float = 0.0
-    eta: float = 0.85
+    eta: float = 0.0
     flips: int = 1
     coupling: str = "none"
-    noise_length_mm: float = 7.0
-    z_weight: float = 0.01
+    noise_length_mm: float = 0.0
+    z_weight: float = 0.0
 
     @property
     def passes(self) -> int:

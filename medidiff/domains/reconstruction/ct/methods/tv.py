@@ -41,6 +41,7 @@ _TAU_RANGE = (1.0, 100.0)
 _DATA_SHARE = 0.75  # of the step condition; the rest is the gradient's
 _RHO = 1.8
 _POWER_ITERATIONS = 15
+_FLAT = 1e-20
 _MARGIN = 1.03  # the power iteration bounds the norm from below
 _STRIP_BYTES = 1 << 18  # of one field: strips of rows stay in the cache
 
@@ -61,9 +62,14 @@ class TVResult:
 
 
 def relative_weights(weights: Tensor, sinogram: Tensor) -> Tensor:
-    """W divided by its mean over rays through the body, the scale to which lambda refers."""
-    body = sinogram > _BODY
-    return weights / (weights[body].mean() if bool(body.any()) else weights.mean())
+    """W divided by its mean over rays through the body, the scale to which lambda refers.
+
+    Over all rays where none through the body counts; 0 stays 0 where no ray does.
+    """
+    for rays in (weights[sinogram > _BODY], weights):
+        if bool(rays.any()):
+            return weights / rays.mean()
+    return weights
 
 
 def tv(
@@ -120,7 +126,8 @@ class _Problem:
         self.shape = (*projector.grid.shape, len(sinogram))
         self.tau = min(max(_TAU_LAMBDA / lam, _TAU_RANGE[0]), _TAU_RANGE[1])
         ramp = _root_ramp(self.detectors).to(sinogram)
-        scale = _DATA_SHARE / (self.tau * _MARGIN * self._curvature(ramp))
+        curvature = max(self._curvature(ramp), _FLAT)  # 0 where no ray counts
+        scale = _DATA_SHARE / (self.tau * _MARGIN * curvature)
         identity = torch.eye(self.detectors, dtype=torch.float64)
         filtered = scale * ramp.double().cpu()
         self.filter = torch.linalg.solve(identity + filtered, filtered).to(sinogram)

@@ -33,12 +33,15 @@ from torch import Tensor
 
 from medidiff.domains.reconstruction.ct.scan.attenuation import MU_WATER
 from medidiff.domains.reconstruction.ct.scan.geometry import Grid, ParallelBeam
+from medidiff.errors import MissingError
 from medidiff.runs.clock import require_memory
 
 TILE = 8
 CACHE_BYTES = 2 << 30
 _FORMAT = "strip/1"
 _NARROW = 12  # columns; below it the CSR product is faster
+_MOST_ENTRIES = 1 << 31  # their places are counted in 32 bits
+_FIX = "Use fewer views or a coarser --matrix."
 _CHUNK = 1 << 16  # pixel-view pairs at a time while building: they stay in the cache
 
 
@@ -103,10 +106,6 @@ class SystemMatrix:
         """Memory of A and A^T."""
         return self.rays.bytes + self.pixels.bytes
 
-    def row_sums(self) -> Tensor:
-        """A' 1 (rays,)."""
-        return self.forward(self.rays.values.new_ones((self.rays.width, 1)))[:, 0]
-
     def column_sums(self) -> Tensor:
         """A'^T 1 (pixels,)."""
         return self.back(self.rays.values.new_ones((self.pixels.width, 1)))[:, 0]
@@ -146,16 +145,22 @@ def system_matrix(
 
 def forecast_bytes(geometry: ParallelBeam, grid: Grid, dtype: torch.dtype = torch.float32) -> int:
     """Memory of A and A^T before they are built, 2 to 4 per cent above what they take."""
+    entries = forecast_entries(geometry, grid)
+    return 2 * int(entries * (4 + dtype.itemsize)) + 4 * (tiled_pixels(grid) + geometry.rays + 2)
+
+
+def forecast_entries(geometry: ParallelBeam, grid: Grid) -> float:
+    """Numbers other than 0 in A, 2 to 4 per cent above what there are."""
     theta = geometry.angles_rad()
     base = np.abs(np.cos(theta)) * grid.dx_mm + np.abs(np.sin(theta)) * grid.dy_mm
-    entries = grid.pixels * float((base / geometry.spacing_mm + 1).sum()) * 1.02
-    return 2 * int(entries * (4 + dtype.itemsize)) + 4 * (tiled_pixels(grid) + geometry.rays + 2)
+    return grid.pixels * float((base / geometry.spacing_mm + 1).sum()) * 1.02
 
 
 def build_matrix(geometry: ParallelBeam, grid: Grid, dtype: torch.dtype = torch.float32) -> SystemMatrix:
     """Build A^T pixel by pixel in tile order, and A' from it. Raises MissingError as `system_matrix`."""
     from scipy import sparse
 
+    _require_size(geometry, grid)
     _require_memory(geometry, grid, dtype)
     shape = (tiled_pixels(grid), geometry.rays)
     starts, columns, values = _pixel_rows(
@@ -248,11 +253,25 @@ def _trapezoid(r: NDArray[Any], b: NDArray[Any], a: NDArray[Any]) -> NDArray[Any
     return out
 
 
+def _require_size(geometry: ParallelBeam, grid: Grid) -> None:
+    entries = forecast_entries(geometry, grid)
+    if entries >= _MOST_ENTRIES:
+        raise MissingError(
+            f"room for {_described(geometry, grid)}",
+            expected=f"fewer than {_MOST_ENTRIES} entries",
+            got=f"about {entries:.0f}",
+            fix=_FIX,
+        )
+
+
 def _require_memory(geometry: ParallelBeam, grid: Grid, dtype: torch.dtype) -> None:
     # While it is built, the transpose exists twice.
     need = 1.5 * forecast_bytes(geometry, grid, dtype)
-    what = f"memory for the system matrix of {grid.ny} x {grid.nx} pixels and {geometry.views} views"
-    require_memory(need / 2**20, what, fix="Use fewer views or a coarser --matrix.")
+    require_memory(need / 2**20, f"memory for {_described(geometry, grid)}", fix=_FIX)
+
+
+def _described(geometry: ParallelBeam, grid: Grid) -> str:
+    return f"the system matrix of {grid.ny} x {grid.nx} pixels and {geometry.views} views"
 
 
 def _key(geometry: ParallelBeam, grid: Grid, dtype: torch.dtype) -> str:

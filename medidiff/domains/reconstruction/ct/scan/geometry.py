@@ -23,6 +23,7 @@ from medidiff.errors import InputError
 
 SMALLEST_SIDE = 16  # pixels; below it there is nothing to reconstruct
 LARGEST_ANGLE_DEG = 360.0
+_SAME_DEG = 1e-3  # directions nearer than this are one
 _GAP_FACTOR = 2.0  # a gap between directions so many times wider than nearly all others was not measured
 
 
@@ -60,6 +61,11 @@ class Grid:
     def pixels(self) -> int:
         """Ny nx."""
         return self.ny * self.nx
+
+    @property
+    def pixel_mm(self) -> float:
+        """The longer side of a pixel."""
+        return max(self.dy_mm, self.dx_mm)
 
     @property
     def diagonal_mm(self) -> float:
@@ -176,23 +182,44 @@ class ParallelBeam:
         """
         return self._steps_deg()[0]
 
-    def arc_deg(self) -> float:
-        """The directions modulo 180 that the views stand for together, in degrees: at most 180."""
+    def arc_deg(self) -> float | None:
+        """The arc of the scan in degrees: from the first angle to the last and a mean step, at most 360.
+
+        Of equal steps it is the arc that was asked for; None of views at one angle, which span no arc.
+        """
+        span = max(self.angles_deg) - min(self.angles_deg)
+        return round(min(span * self.views / (self.views - 1), 360.0), 6) if span > _SAME_DEG else None
+
+    def covered_deg(self) -> float:
+        """The directions modulo 180 that the views stand for together, in degrees: at most 180.
+
+        More than the arc of the scan where the gap that it leaves is no wider than two steps.
+        """
         return float(round(np.rad2deg(self.view_weights_rad().sum()), 6))
+
+    def directions(self) -> int:
+        """How many views look in directions of their own, modulo 180: half of an even number over 360."""
+        return int(np.count_nonzero(self._gaps_deg()[2] > _SAME_DEG))
 
     def missing_words(self) -> str:
         """`missing_deg` as one sentence for a report; empty when every direction was measured."""
+        if self.directions() == 1:
+            return f"only edges whose normal lies at {self.angles_deg[0] % 180:.4g} degrees were measured"
         arcs = [f"{low:.4g} to {high % 180:.4g} degrees" for low, high in self.missing_deg()]
         if not arcs:
             return ""
         return f"edges whose normal lies between {' and '.join(arcs)} from the x axis were not measured"
 
-    def _steps_deg(self) -> tuple[list[tuple[float, float]], NDArray[Any]]:
+    def _gaps_deg(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """The order of the views by direction, the sorted directions, and the gap from each to the next."""
         directions = np.mod(np.asarray(self.angles_deg, np.float64), 180.0)
         order = np.argsort(directions, kind="stable")
         sorted_deg = directions[order]
-        gaps = np.diff(np.append(sorted_deg, sorted_deg[0] + 180.0))
-        distinct = gaps[gaps > 1e-6]
+        return order, sorted_deg, np.diff(np.append(sorted_deg, sorted_deg[0] + 180.0))
+
+    def _steps_deg(self) -> tuple[list[tuple[float, float]], NDArray[Any]]:
+        order, sorted_deg, gaps = self._gaps_deg()
+        distinct = gaps[gaps > _SAME_DEG]
         # The largest gap is left out, so that two views of a narrow arc still show their step.
         step = float(np.quantile(np.sort(distinct)[:-1], 0.9)) if len(distinct) > 1 else float(distinct[0])
         missing = gaps > _GAP_FACTOR * step

@@ -5,11 +5,13 @@
 
 W are absolute weights, inverse variances of y, so that 0.5 (A x - y)^T W (A x - y) is a log-likelihood with
 unit noise. s_model is the error of the model itself: a grid of pixels cannot reproduce y even without noise.
+`methods.defaults.model_error` has it by the size of a pixel.
 Monochromatic: no beam hardening, no scatter. Rays with fewer than 5 counts carry no weight.
 """
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,12 +23,13 @@ from medidiff.errors import InputError
 from medidiff.io.volume import checked_affine
 
 STARVED_COUNTS = 5.0
-MODEL_ERROR = 0.0054  # rms of A x - y for 24 views of a chest at 1.4 mm; larger pixels have more
+FEWEST_PHOTONS, MOST_PHOTONS = 10.0, 1e15  # fewer leave no logarithm, more no Poisson numbers
 _FEW_VIEWS = 6
 _LOW_DOSE = 1e3
 _STARVED_SHARE = 0.01
 _LARGEST_INTEGRAL = 20.0  # exp(-20) of a million photons is none
 _SMALLEST_INTEGRAL = -0.5
+_DEVIATIONS = 3.0  # by which the noise of few photons passes that bound
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +64,11 @@ class CTMeasurement:
                 got=str(sinogram.shape),
                 fix="Give one angle a view.",
             )
-        _check_integrals(sinogram)
+        if self.photons is not None:
+            check_photons(self.photons)
         if self.weights is not None:
             object.__setattr__(self, "weights", _checked_weights(self.weights, sinogram.shape))
+        _check_integrals(sinogram, self.weights, self.photons)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -89,16 +94,13 @@ class CTMeasurement:
         """The measurement of slices start <= z < stop alone: a slab."""
         shift = np.eye(4)
         shift[2, 3] = start
-        return CTMeasurement(
-            self.sinogram[start:stop],
-            self.geometry,
-            self.grid,
-            self.affine @ shift,
-            None if self.weights is None else self.weights[start:stop],
-            self.photons,
-            self.origin,
-            self.notes,
-        )
+        parts = {"sinogram": self.sinogram[start:stop], "affine": self.affine @ shift}
+        if self.weights is not None:
+            parts["weights"] = self.weights[start:stop]
+        slab = copy.copy(self)  # not checked again: in a slab of a good measurement no ray may count
+        for name, part in parts.items():
+            object.__setattr__(slab, name, part)
+        return slab
 
 
 def statistical_weights(
@@ -106,7 +108,7 @@ def statistical_weights(
     photons: float | None,
     *,
     electronic_counts: float = 0.0,
-    model_error: float = MODEL_ERROR,
+    model_error: float,
 ) -> NDArray[np.float32]:
     """W of the module's equation, like the sinogram; counts are I0 exp(-y), and `photons=None` has no noise.
 
@@ -117,7 +119,7 @@ def statistical_weights(
             "noise of the weights",
             expected="deviations of at least 0, and a model error above 0 where there are no photons",
             got=f"electronic_counts={electronic_counts:g}, model_error={model_error:g}",
-            fix=f"{MODEL_ERROR:g} is the model error of 24 views at 1.4 mm.",
+            fix="0.005 is usual for pixels of 1.4 mm.",
             argument=True,
         )
     if photons is None:
@@ -131,10 +133,10 @@ def statistical_weights(
 
 def check_photons(photons: float) -> float:
     """The photons of a bin, if that is what they can be; else InputError."""
-    if not 0 < photons < np.inf:
+    if not FEWEST_PHOTONS <= photons <= MOST_PHOTONS:
         raise InputError(
             "photons",
-            expected="a positive number of photons per detector bin",
+            expected=f"{FEWEST_PHOTONS:g} to {MOST_PHOTONS:g} photons per detector bin",
             got=f"{photons:g}",
             fix="1e5 is a usual dose; leave it out for no noise.",
             argument=True,
@@ -145,8 +147,12 @@ def check_photons(photons: float) -> float:
 def measurement_notes(measurement: CTMeasurement) -> list[str]:
     """What a reader of the image must know of its data: few views, missing arcs, low dose, starved rays."""
     notes, geometry, photons = [], measurement.geometry, measurement.photons
-    if geometry.views < _FEW_VIEWS:
-        notes.append(f"{geometry.views} views: the image is mostly the prior's; look at its uncertainty")
+    views, directions = geometry.views, geometry.directions()
+    if directions < views:
+        notes.append(f"{views - directions} of {views} views repeat a direction")
+    if directions < _FEW_VIEWS:
+        few = f"{directions} view{'s' * (directions > 1)}"
+        notes.append(f"{few}: the image is mostly what the method assumes")
     if missing := geometry.missing_words():
         notes.append(missing)
     if photons is not None and photons < _LOW_DOSE:
@@ -154,13 +160,17 @@ def measurement_notes(measurement: CTMeasurement) -> list[str]:
     if measurement.weights is not None:
         starved = float(np.mean(measurement.weights == 0))
         if starved > _STARVED_SHARE:
-            notes.append(
-                f"{starved:.1%} of the rays have fewer than {STARVED_COUNTS:g} counts and are not used"
-            )
+            notes.append(f"{starved:.1%} of the rays have {_why_unused(photons)} and are not used")
     return notes
 
 
-def _check_integrals(sinogram: NDArray[np.float32]) -> None:
+def _why_unused(photons: float | None) -> str:
+    return "no weight" if photons is None else f"fewer than {STARVED_COUNTS:g} counts or no weight"
+
+
+def _check_integrals(
+    sinogram: NDArray[np.float32], weights: NDArray[np.float32] | None, photons: float | None
+) -> None:
     bad = sinogram.size - int(np.count_nonzero(np.isfinite(sinogram)))
     if bad:
         raise InputError(
@@ -169,8 +179,12 @@ def _check_integrals(sinogram: NDArray[np.float32]) -> None:
             got=f"{bad} NaN or infinite values of {sinogram.size}",
             fix="Give rays without a measurement weight 0 and any finite value.",
         )
-    low, high = np.percentile(sinogram[:: max(1, len(sinogram) // 16)], (1, 99))
-    if high > _LARGEST_INTEGRAL or low < _SMALLEST_INTEGRAL:
+    seen = np.arange(len(sinogram)) if weights is None else np.flatnonzero(weights.any(axis=(1, 2)))
+    some = seen[:: max(1, len(seen) // 16)]
+    values = sinogram[some] if weights is None else sinogram[some][weights[some] > 0]
+    low, high = np.percentile(values, (1, 99))
+    smallest = _SMALLEST_INTEGRAL - (_DEVIATIONS / np.sqrt(photons) if photons else 0)
+    if high > _LARGEST_INTEGRAL or low < smallest:
         raise InputError(
             "sinogram",
             expected="line integrals -ln(I/I0), from 0 to about 10",

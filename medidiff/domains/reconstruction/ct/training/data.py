@@ -5,8 +5,8 @@ that it names. Only rows of one split whose licence lets weights ship are read. 
 (number of slices)^person_exponent, then a slice of that person, so that a few long series do not fill the
 prior; a slice of 512 pixels serves at its native size and as its 2x2 mean.
 
-Slices are turned, scaled and bent (`warp`), so that a few hundred of them are not learned by heart. Nothing
-is clipped.
+Slices are turned, scaled and bent (`warp`), so that a few hundred of them are not learned by heart. HU are
+not clipped to a window; a warped slice keeps within its own range, because interpolation overshoots.
 """
 
 from __future__ import annotations
@@ -207,6 +207,22 @@ def _manifest(folder: Path) -> list[dict[str, str]]:
             "manifest.csv",
             expected=f"rows with columns {', '.join(sorted(needed))}, slices a whole number",
             got="others",
-            fix="See the documentation.",
+            fix="Write one row a file, with at least these columns.",
         )
+    _check_people(rows)
     return rows
+
+
+def _check_people(rows: list[dict[str, str]]) -> None:
+    """Raise InputError for a person of two splits: validation would be on who was trained on."""
+    splits: dict[str, set[str]] = {}
+    for row in rows:
+        splits.setdefault(row["person"], set()).add(row["split"])
+    torn = sum(len(found) > 1 for found in splits.values())
+    if torn:
+        raise InputError(
+            "manifest.csv",
+            expected="each person in one split",
+            got=f"{torn} in several",
+            fix="Put all files of a person into one split.",
+        )

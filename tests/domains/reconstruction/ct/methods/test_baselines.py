@@ -62,8 +62,43 @@ def test_a_slab_is_solved_as_the_whole_when_its_weight_follows(noisy: CTMeasurem
     assert (alone - together[:2]).square().mean().sqrt() < 0.25 * gap
 
 
+def test_a_bin_without_weight_is_filled_in_from_its_neighbours(noisy: CTMeasurement) -> None:
+    """A ramp along the detector is known between its points: whatever dead bins hold, FBP is the ramp's."""
+    ramp = np.broadcast_to(
+        np.linspace(0, 2, noisy.geometry.detectors, dtype=np.float32), noisy.sinogram.shape
+    )
+    weights, dead = np.ones_like(ramp), ramp.copy()
+    weights[:, :, [7, 20, 21]], dead[:, :, [7, 20, 21]] = 0, 1000
+    weights[:, 3, :], dead[:, 3, :] = 0, -50  # a whole view adds nothing
+    ends = dead.copy()
+    whole = ramp.copy()
+    whole[:, 3] = 0
+    image = fbp_image(replace(noisy, sinogram=dead, weights=weights, photons=None))
+    truth = fbp_image(replace(noisy, sinogram=whole, weights=None, photons=None))
+    torch.testing.assert_close(image, truth, rtol=0, atol=1e-4)
+    assert np.array_equal(dead, ends)  # the measurement is as it was
+
+
+def test_a_slab_in_which_no_ray_counts_is_solved(noisy: CTMeasurement) -> None:
+    """Its data are nothing; so is its image. The rest of the volume is not touched by it."""
+    weights = noisy.weights.copy()
+    weights[:2] = 0
+    dead = replace(noisy, weights=weights).slices(0, 2)
+    assert mean_weight(dead) == 1
+    assert not fbp_image(dead).any()
+    found = tv_image(dead, 1e-3, iterations=40).image
+    torch.testing.assert_close(found, torch.zeros_like(found), rtol=0, atol=1e-6)
+
+
+def test_where_no_ray_through_the_body_counts_the_others_set_the_scale(noisy: CTMeasurement) -> None:
+    weights = np.where(noisy.sinogram > 0.5, 0, noisy.weights)
+    faint = replace(noisy, weights=weights)
+    assert mean_weight(faint) == pytest.approx(weights.mean(dtype=np.float64), rel=1e-5)
+    assert torch.isfinite(tv_image(faint, 1e-3, iterations=40).image).all()
+
+
 def test_equal_weights_are_none(noisy: CTMeasurement) -> None:
     same = replace(noisy, weights=np.full_like(noisy.weights, 7.0))
     none = replace(noisy, weights=None)
-    assert mean_weight(same) == mean_weight(none) == 1
+    assert (mean_weight(same), mean_weight(none)) == (7, 1)
     assert torch.equal(*(tv_image(m, 1e-3, iterations=20).image for m in (same, none)))

@@ -31,6 +31,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> None:
     levels = ("first_hu", "last_hu", "prox_factor")
     made = {
         "model_error_per_mm": 0.004,
+        "coupling": {"kappa": 0.9, "eta": 0.8, "noise_length_mm": 5.0, "z_weight": 0.02},
         "tv": {"start_iterations": 9, **part("tv_weight")},
         "white": {**FIXED, **part(*levels, base=1000.0)},
         "tuned": {**FIXED, **part(*levels, base=500.0)},
@@ -61,6 +62,13 @@ def test_outside_the_knots_the_end_is_used_and_said_once() -> None:
     assert found.notes[0].startswith("200 views lie outside the tuned range of 8 to 60")
 
 
+@pytest.mark.parametrize(("coupling", "kappa"), [("none", 0), ("tv", 0), ("noise", 0.9), ("both", 0.9)])
+def test_the_couplings_come_from_the_table_and_noise_alone_renoises(coupling: str, kappa: float) -> None:
+    fast = defaults_for(24, 180.0, None, coupling=coupling).fast
+    assert (fast.coupling, fast.kappa, fast.eta) == (coupling, kappa, 0.8)
+    assert (fast.noise_length_mm, fast.z_weight) == (5.0, 0.02)
+
+
 def test_the_model_error_grows_with_the_pixel() -> None:
     assert model_error(1.4) == pytest.approx(0.0056)
 
@@ -71,6 +79,9 @@ def test_the_shipped_table_is_whole() -> None:
         files("medidiff.domains.reconstruction.ct.methods").joinpath("defaults.json").read_text()
     )
     assert 0 < shipped["model_error_per_mm"] < 0.02
+    assert 0 < shipped["coupling"]["kappa"] <= 1
+    assert 0 <= shipped["coupling"]["eta"] <= 1
+    assert min(shipped["coupling"]["noise_length_mm"], shipped["coupling"]["z_weight"]) > 0
     for role in ("white", "tuned"):
         for knot in shipped[role]["by_views"]:
             assert knot["first_hu"] > knot["last_hu"] > 0

@@ -174,7 +174,7 @@ def test_total_variation_down_z_smooths_z_and_a_weight_of_zero_does_nothing() ->
 
 def test_noise_needs_kappa_and_follows_the_seed() -> None:
     m = measured(slices=3)
-    noisy = replace(EXACT, kappa=1.0, last_hu=50.0)
+    noisy = replace(EXACT, kappa=1.0, eta=0.85, last_hu=50.0)
     assert torch.equal(run(m, EXACT, seed=0), run(m, EXACT, seed=1))
     assert torch.equal(run(m, noisy, seed=0), run(m, noisy, seed=0))
     assert not torch.equal(run(m, noisy, seed=0), run(m, noisy, seed=1))
@@ -183,7 +183,7 @@ def test_noise_needs_kappa_and_follows_the_seed() -> None:
 def test_coupled_noise_makes_neighbours_alike() -> None:
     """Of a draw, the part that the data leave free follows the noise: long lengths make slices alike."""
     m = measured(slices=4)
-    noisy = replace(EXACT, kappa=1.0, last_hu=50.0, coupling="noise")
+    noisy = replace(EXACT, kappa=1.0, eta=0.85, last_hu=50.0, coupling="noise")
     mean = run(m, EXACT)
     rough = [roughness(run(m, replace(noisy, noise_length_mm=length)) - mean) for length in (0.1, 50.0)]
     assert rough[1] < 0.6 * rough[0]
@@ -196,6 +196,6 @@ def test_air_bounds_the_image_from_below(body: Callable[..., Volume]) -> None:
     start = torch.zeros(1, 32, 32)
     net = gaussian()
     image = reconstruct_fast(
-        scaled_problem(m, WATER, CPU), net, KERNEL, WATER, lambda s: 10.0, start, [0.0], EXACT
+        scaled_problem(m, WATER, CPU), net, KERNEL, WATER, lambda s: 10.0, start, 2.5, EXACT
     )
     assert image.min() >= -1e-6

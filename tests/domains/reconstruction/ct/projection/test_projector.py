@@ -163,6 +163,18 @@ def test_the_forecast_covers_what_is_built(grid: Grid) -> None:
     assert 1.0 <= forecast_bytes(beam, grid) / build_matrix(beam, grid).bytes < 1.3
 
 
+def test_a_matrix_of_too_many_entries_is_refused_before_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Places are 32-bit numbers: beyond 2^31 they would wrap. 4096 views of 1024^2 pixels have 10^10."""
+    monkeypatch.setattr(module, "require_memory", lambda *_, **__: None)
+    monkeypatch.setattr(module, "_pixel_rows", lambda *_: pytest.fail("begun"))
+    grid = Grid(1024, 1024, 1.0, 1.0)
+
+    with pytest.raises(MissingError) as error:
+        build_matrix(ParallelBeam.sparse(4096, grid=grid), grid)
+
+    assert "2147483648 entries" in error.value.expected
+
+
 def test_a_matrix_beyond_memory_is_refused_before_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "available_memory_mb", lambda: 0)
 

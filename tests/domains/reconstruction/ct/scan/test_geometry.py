@@ -45,6 +45,45 @@ def test_missing_directions_of_a_limited_arc_are_named() -> None:
     assert ParallelBeam.sparse(24, 180, grid=GRID).missing_words() == ""
 
 
+@pytest.mark.parametrize(
+    ("views", "arc"), [(24, 180), (24, 175), (24, 172.9), (24, 360), (8, 160), (2, 120), (7, 90)]
+)
+def test_the_arc_of_a_scan_is_the_one_asked_for(views: int, arc: float) -> None:
+    """Also after a file: no field holds it, the angles do."""
+    beam = ParallelBeam.sparse(views, arc, grid=GRID, start_deg=-20)
+    assert ParallelBeam.from_plain(beam.to_plain()).arc_deg() == arc
+
+
+def test_the_arc_of_a_list_and_of_one_direction() -> None:
+    """From first to last and a mean step: 90 + 30. One view spans none; a turn and more is a turn."""
+    arc = [
+        ParallelBeam(angles, 20, 1.0).arc_deg() for angles in ((2, 90, 0, 1), (7,), (5, 5), (-180, 0, 350))
+    ]
+    assert arc == [120, None, None, 360]
+
+
+@pytest.mark.parametrize(
+    ("views", "arc", "covered"),
+    [(24, 180, 180), (24, 175, 180), (24, 360, 180), (24, 120, 120), (8, 160, 180)],
+)
+def test_directions_that_the_views_stand_for(views: int, arc: float, covered: float) -> None:
+    assert ParallelBeam.sparse(views, arc, grid=GRID).covered_deg() == covered
+
+
+@pytest.mark.parametrize(
+    ("angles", "count"),
+    [((0.0,), 1), ((0, 180, 360), 1), ((0, 179.99995, 90), 2), ((0, 15, 195.0001, 30), 3), ((0, 60, 120), 3)],
+)
+def test_directions_are_counted_modulo_half_a_turn(angles: tuple[float, ...], count: int) -> None:
+    assert ParallelBeam(angles, 20, 1.0).directions() == count
+    assert ParallelBeam.sparse(26, 360, grid=GRID).directions() == 13
+    assert ParallelBeam.sparse(25, 360, grid=GRID).directions() == 25
+
+
+def test_one_direction_is_said_to_be_all() -> None:
+    assert "only edges whose normal lies at 30 degrees" in ParallelBeam((210.0,), 20, 1.0).missing_words()
+
+
 def test_plain_is_undone() -> None:
     beam = ParallelBeam((0.1, -3.0, 90.0), 50, 0.7, -0.2)
     assert ParallelBeam.from_plain(beam.to_plain()) == beam

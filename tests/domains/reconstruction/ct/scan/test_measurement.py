@@ -37,7 +37,7 @@ def test_weights_are_inverse_variances() -> None:
 @pytest.mark.parametrize(("counts", "used"), [(4, False), (5, True), (6, True)])
 def test_starved_rays_have_no_weight(counts: int, used: bool) -> None:
     sinogram = flat(-np.log(counts / 1000))
-    assert (statistical_weights(sinogram, 1000.0)[0, 0, 0] > 0) == used
+    assert (statistical_weights(sinogram, 1000.0, model_error=0.01)[0, 0, 0] > 0) == used
 
 
 def test_geometry_of_a_slab() -> None:
@@ -48,7 +48,7 @@ def test_geometry_of_a_slab() -> None:
     assert whole.spacing_mm == pytest.approx((2.5, 2.0, 1.0))
     assert slab.affine @ [0, 0, 0, 1] == pytest.approx(whole.affine @ [0, 0, 1, 1])
     np.testing.assert_array_equal(slab.sinogram, whole.sinogram[1:])
-    assert slab.weights is not None
+    np.testing.assert_array_equal(slab.weights, whole.weights[1:])
     assert whole.photons_per_mm == pytest.approx(1e5)
 
 
@@ -68,6 +68,39 @@ def test_what_cannot_be_line_integrals_is_refused(wrong: np.ndarray) -> None:
         measurement(wrong)
 
 
+def test_rays_without_weight_may_hold_any_finite_value() -> None:
+    """A twentieth of the bins dead, far above every line integral: the percentiles are of the others."""
+    sinogram, weights = flat(), flat()
+    sinogram[:, :, ::20], weights[:, :, ::20] = 1000, 0
+    assert measurement(sinogram, weights=weights).sinogram.max() == 1000
+    with pytest.raises(InputError) as error:
+        measurement(sinogram)
+    assert "1000" in error.value.got
+    dead = flat()
+    dead[1], weights[1] = -50, 0
+    assert measurement(dead, weights=weights).sinogram.min() == -50
+    weights = flat(slices=40)
+    weights[np.arange(40) != 1] = 0  # of many slices every second one is looked at
+    assert measurement(flat(slices=40), weights=weights).shape[0] == 40
+
+
+def test_a_slab_in_which_no_ray_counts_is_a_slab() -> None:
+    weights = flat()
+    weights[:2] = 0
+    slab = measurement(flat(), weights=weights).slices(0, 2)
+    assert slab.shape == (2, 16, 20)
+    assert slab.weights is not None
+    assert not slab.weights.any()
+
+
+def test_the_noise_of_few_photons_is_not_blamed_on_the_sinogram() -> None:
+    """At 10 photons a ray of air may count 30: -ln 3. Without photons such a value is no line integral."""
+    sinogram = flat(-np.log(3))
+    measurement(sinogram, photons=10.0)
+    with pytest.raises(InputError, match="sinogram"):
+        measurement(sinogram, photons=1e4)
+
+
 @pytest.mark.parametrize("weights", [flat(-1.0), flat(0.0), flat(np.inf), flat()[:1]])
 def test_impossible_weights_are_refused(weights: np.ndarray) -> None:
     with pytest.raises(InputError, match="weights"):
@@ -75,11 +108,13 @@ def test_impossible_weights_are_refused(weights: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"photons": 0.0}, {"photons": -5.0}, {"photons": None, "model_error": 0.0}]
+    "options",
+    [{"photons": p} for p in (0.0, -5.0, 1.0, 1e20, np.nan, np.inf)]
+    + [{"photons": None, "model_error": 0.0}],
 )
 def test_impossible_noise_is_an_argument(options: dict[str, float | None]) -> None:
     with pytest.raises(InputError) as error:
-        statistical_weights(flat(), **options)  # type: ignore[arg-type]  # a wrong one on purpose
+        statistical_weights(flat(), **{"model_error": 0.01, **options})  # type: ignore[arg-type]  # a wrong one on purpose
     assert error.value.argument
 
 
@@ -88,8 +123,24 @@ def test_notes_name_what_is_thin() -> None:
     weights = flat(1.0, beam=thin)
     weights[0, 0] = 0
     notes = " ".join(measurement_notes(measurement(flat(beam=thin), thin, weights=weights, photons=500.0)))
-    assert "5 views" in notes
+    assert "5 views: the image is mostly what the method assumes" in notes
     assert "not measured" in notes
     assert "500 photons" in notes
     assert "6.7%" in notes
     assert measurement_notes(measurement(flat(), weights=flat(), photons=1e5)) == []
+
+
+@pytest.mark.parametrize(
+    ("views", "repeats"), [(24, "12 of 24 views repeat a direction"), (25, None), (2, "1 of 2")]
+)
+def test_views_that_repeat_a_direction_are_said(views: int, repeats: str | None) -> None:
+    beam = ParallelBeam.sparse(views, 360, grid=GRID)
+    notes = measurement_notes(measurement(flat(beam=beam), beam))
+    assert any(note.startswith(repeats) for note in notes) if repeats else notes == []
+
+
+def test_unused_rays_are_blamed_on_photons_only_where_there_are_any() -> None:
+    weights = flat()
+    weights[0] = 0
+    (note,) = measurement_notes(measurement(flat(), weights=weights))
+    assert note == "33.3% of the rays have no weight and are not used"

@@ -135,6 +135,17 @@ def test_a_count_that_is_no_number_is_refused(data: Path) -> None:
     assert error.value.what == "manifest.csv"
 
 
+def test_a_person_of_two_splits_is_refused(data: Path) -> None:
+    """Else validation is on who was trained on, and the split asked for alone would not show it."""
+    rows = [tuple(row) for row in rows_of(data)]
+    write(data, [*rows, (rows[3][0], rows[0][1], *rows[3][2:])])
+    for split in ("train", "val", "test"):
+        with pytest.raises(InputError) as error:
+            read_split(data, split, must_ship=False)
+        assert error.value.expected == "each person in one split"
+        assert "p1" not in str(error.value)
+
+
 def people(*groups: tuple[Tensor, ...]) -> Dataset:
     return Dataset(tuple(Person(g, (1.0,) * len(g)) for g in groups), "0" * 64, [])
 
