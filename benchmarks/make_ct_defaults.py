@@ -4,11 +4,13 @@
 
 DIR holds `manifest.csv` and the files of split "val". Five of its people are volumes; the middle slices of
 each are used. For every knot the settings are climbed one after the other on the grids below, from the
-knot before it, to the best mean PSNR (three planes, five people); every try goes to
-`benchmarks/results/ct-defaults-PRIOR.json`. The two base knots, 24 views without noise and at 1e5 photons, use
-all five people and climb the proximal factor too, which moves little; the others use three. All knots are searched for the tuned prior, total variation with them,
-run to convergence; another prior is searched at 24 views and takes the tuned one's ratios to its other knots,
-so tune the tuned prior first. The test people and the demo are never opened.
+knot before it, to the best mean PSNR (three planes); every try goes to
+`benchmarks/results/ct-defaults-PRIOR.json`. The two base knots, 24 views without noise and at 1e5 photons,
+use all five people and climb the proximal factor too, which moves little; the others use three.
+
+All knots are searched for the tuned prior, total variation (run to convergence) with them; another prior is
+searched at 24 views and takes the tuned one's ratios to its other knots, so the tuned prior comes first.
+The test people and the demo are never opened.
 """
 
 from __future__ import annotations
