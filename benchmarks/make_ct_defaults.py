@@ -6,7 +6,7 @@ DIR holds `manifest.csv` and the files of split "val". Five of its people are vo
 each are used. For every knot the settings are climbed one after the other on the grids below, from the
 knot before it, to the best mean PSNR (three planes); every try goes to
 `benchmarks/results/ct-defaults-PRIOR.json`. The two base knots, 24 views without noise and at 1e5 photons,
-use all five people and climb the proximal factor too, which moves little; the others use three.
+use all five people and climb their number of levels and the proximal factor too; the others use three.
 
 All knots are searched for the tuned prior, total variation (run to convergence) with them; another prior is
 searched at 24 views and takes the tuned one's ratios to its other knots, so the tuned prior comes first.
@@ -48,15 +48,14 @@ LAST_HU = (4.0, 6.0, 8.0, 12.0, 17.0, 24.0, 34.0, 48.0, 68.0, 96.0, 136.0)
 PROX = (0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0)
 SLICES, SEARCH_SLICES, START_ITERATIONS = 6, 4, 60
 PEOPLE_BESIDE = 3  # of the knots beside the base
-FIELDS = ("first_hu", "last_hu", "prox_factor")
-GRIDS = {"first_hu": FIRST_HU, "last_hu": LAST_HU, "prox_factor": PROX}
+EVALUATIONS = (6, 8, 12, 16, 24)  # more than 24 takes longer than it is worth
+FIELDS = ("evaluations", "first_hu", "last_hu", "prox_factor")
+GRIDS = {"evaluations": EVALUATIONS, "first_hu": FIRST_HU, "last_hu": LAST_HU, "prox_factor": PROX}
+BESIDE = ("first_hu", "last_hu")  # climbed at every knot
 BASES = ("24 views", "1e+05 photons")
-FIXED = {
-    "tuned": {"evaluations": 12, "cg_iterations": 6, "flips": 1},
-    "white": {"evaluations": 20, "cg_iterations": 6, "flips": 1},
-}
-FIRST_GUESS = FastSettings(first_hu=200.0, last_hu=17.0, prox_factor=6.0)
-NOISY_GUESS = FastSettings(first_hu=280.0, last_hu=34.0, prox_factor=3.0)
+FIXED = {"cg_iterations": 6, "flips": 1}
+FIRST_GUESS = FastSettings(evaluations=24, first_hu=200.0, last_hu=17.0, prox_factor=6.0)
+NOISY_GUESS = FastSettings(evaluations=8, first_hu=280.0, last_hu=34.0, prox_factor=3.0)
 
 
 class Case:
@@ -91,8 +90,8 @@ class Case:
 class Search:
     """Hill climbing over grids; keeps every try."""
 
-    def __init__(self, prior: Any, fixed: dict[str, Any], tv_weights: dict[str, float]) -> None:
-        self.prior, self.fixed, self.tv_weights = prior, fixed, tv_weights
+    def __init__(self, prior: Any, tv_weights: dict[str, float]) -> None:
+        self.prior, self.tv_weights = prior, tv_weights
         self.log: list[dict[str, Any]] = []
 
     def climb(self, grid: tuple[float, ...], start: float, score: Any, what: str) -> float:
@@ -125,7 +124,7 @@ class Search:
             self.tv_weights[name] = self.climb(LAMBDAS, weight, tv_score, f"{name} tv_weight")
         for case in cases:
             case.start = case.tv(self.tv_weights[name], iterations=START_ITERATIONS, tolerance=0.0)
-        base = replace(base, **self.fixed)
+        base = replace(base, **FIXED)
         scores: dict[FastSettings, float] = {}
 
         def score(settings: FastSettings) -> float:
@@ -133,7 +132,7 @@ class Search:
                 scores[settings] = float(np.mean([case.fast(self.prior, settings) for case in cases]))
             return scores[settings]
 
-        for field in FIELDS if name in BASES else FIELDS[:-1]:
+        for field in FIELDS if name in BASES else BESIDE:
 
             def at(value: float, field: str = field, base: FastSettings = base) -> float:
                 return score(replace(base, **{field: value}))
@@ -157,13 +156,13 @@ def main() -> None:
     table = json.loads(arguments.out.read_text(encoding="utf-8"))
     results = Path("benchmarks/results")
     known = {} if role == "tuned" else json.loads((results / "ct-defaults-ct-tuned.json").read_text())
-    search = Search(prior, FIXED[role], known.get("tv_weights", {}))
+    search = Search(prior, known.get("tv_weights", {}))
     table["model_error_per_mm"] = error = model_error_per_mm(volumes)
 
     def knot(name: str, near: dict[str, float], **scan: Any) -> dict[str, float]:
         chosen = volumes if name in BASES else volumes[:PEOPLE_BESIDE]
         cases = [Case(v, scaling, model_error=error * pixel_mm(v), **scan) for v in chosen]
-        base = FastSettings(**{f: near[f] for f in FIELDS})
+        base = replace(FastSettings(), **{f: near[f] for f in FIELDS})
         return search.knot(name, cases, base, near.get("tv_weight", 5e-4))
 
     clean, noisy = ({f: getattr(guess, f) for f in FIELDS} for guess in (FIRST_GUESS, NOISY_GUESS))
@@ -174,7 +173,7 @@ def main() -> None:
         tuned = table["tuned"]
         to_own = ratio(base, next(row for row in tuned["by_views"] if row["at"] == BASE_VIEWS))
         table[role] = tuned | {"by_views": [scaled(row, to_own) for row in tuned["by_views"]]}
-    table[role] |= FIXED[role]
+    table[role] |= FIXED
     arguments.out.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
     log = {"people": len(volumes), "tv_weights": search.tv_weights, "search": search.log}
     (results / f"ct-defaults-{arguments.prior}.json").write_text(

@@ -23,7 +23,7 @@ from typing import Any
 
 from medidiff.domains.reconstruction.ct.methods.fast import NOISY_COUPLINGS, FastSettings
 
-_SCALED = ("tv_weight", "first_hu", "last_hu", "prox_factor")
+_SCALED = ("tv_weight", "first_hu", "last_hu", "prox_factor", "evaluations")
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def defaults_for(
             first_hu=values["first_hu"],
             last_hu=values["last_hu"],
             prox_factor=values["prox_factor"],
-            evaluations=int(fast["evaluations"]),
+            evaluations=max(round(values["evaluations"]), 1),
             cg_iterations=int(fast["cg_iterations"]),
             flips=int(fast["flips"]),
             kappa=float(coupled["kappa"]) if coupling in NOISY_COUPLINGS else 0.0,

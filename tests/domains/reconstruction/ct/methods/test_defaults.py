@@ -10,7 +10,7 @@ import pytest
 from medidiff.domains.reconstruction.ct.methods import defaults as module
 from medidiff.domains.reconstruction.ct.methods.defaults import defaults_for, model_error
 
-FIXED = {"evaluations": 7, "cg_iterations": 5, "flips": 1}
+FIXED = {"cg_iterations": 5, "flips": 1}
 
 
 def part(*names: str, base: float = 1.0) -> dict[str, list[dict[str, float]]]:
@@ -28,7 +28,7 @@ def part(*names: str, base: float = 1.0) -> dict[str, list[dict[str, float]]]:
 
 @pytest.fixture(autouse=True)
 def table(monkeypatch: pytest.MonkeyPatch) -> None:
-    levels = ("first_hu", "last_hu", "prox_factor")
+    levels = ("first_hu", "last_hu", "prox_factor", "evaluations")
     made = {
         "model_error_per_mm": 0.004,
         "coupling": {"kappa": 0.9, "eta": 0.8, "noise_length_mm": 5.0, "z_weight": 0.02},
@@ -51,7 +51,8 @@ def test_arc_and_dose_multiply() -> None:
     """(180/120)^2 of the arc and 1e3 / sqrt(1e5) of the dose."""
     found = defaults_for(24, 120.0, 1e5, "tuned")
     assert found.fast.last_hu == pytest.approx(500 / 24 * 1.5**2 * 1e3 / 1e5**0.5)
-    assert (found.fast.evaluations, found.fast.cg_iterations) == (7, 5)
+    assert found.fast.evaluations == round(500 / 24 * 1.5**2 * 1e3 / 1e5**0.5)  # a whole number
+    assert found.fast.cg_iterations == 5
     assert (found.start_iterations, found.fast.flips) == (9, 1)
 
 
