@@ -132,20 +132,23 @@ def measure(
         "ct",
         tuple(rows),
         skipped=(*skipped, "rival: no supervised network to compare with in this version"),
-        remarks=remarks(views, arc_deg, photons),
+        remarks=remarks(views, arc_deg, photons, [row for scores in done for row in scores.grid]),
         notes=notes,
     )
 
 
-def remarks(views: int, arc_deg: float, photons: float | None) -> tuple[str, ...]:
-    """What a reader of the table must know."""
+def remarks(
+    views: int, arc_deg: float, photons: float | None, grid: Sequence[Mapping[str, Any]]
+) -> tuple[str, ...]:
+    """What a reader of the table must know; `grid` are the solves of total variation."""
+    converged = sum(row["converged"] for row in grid)
     region, window, span = PROTOCOL["region"], PROTOCOL["window"], PROTOCOL["data_range"]
     noise = "no noise" if photons is None else f"{photons:g} photons a bin"
     return (
         f"{views} views over {arc_deg:g} degrees, {noise}; region {region}, window {window} HU, data range "
         f"{span} HU.",
         f"best_tv: the best of lambda = {', '.join(f'{v:g}' for v in LAMBDAS)} mm (more where an end was "
-        "best), for each volume, plane and metric; converged; the search is in tv_grid.",
+        f"best), for each volume, plane and metric; {converged} of {len(grid)} solves converged (tv_grid).",
         "hu_bias_excess: mean over volumes of |bias| beyond the larger of best_tv's and 5 HU.",
     )
 

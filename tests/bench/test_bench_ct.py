@@ -105,3 +105,9 @@ def test_the_grid_grows_where_its_end_is_best(
     assert len(tried) == len(times) == len(grid)
     if peak == 1e-2:
         assert starts[len(bench.LAMBDAS)] == bench.LAMBDAS[0]  # upwards from the top of the path
+
+
+def test_the_remarks_say_how_many_solves_converged() -> None:
+    """What did not converge is a lower bar, and a reader must know."""
+    words = bench.remarks(24, 180.0, 1e5, [{"converged": True}, {"converged": False}])
+    assert "1 of 2 solves converged" in " ".join(words)

@@ -92,3 +92,12 @@ def test_python_m_medidiff_is_the_command_line() -> None:
     environment = {**os.environ, "PYTHONWARNINGS": "error"}
     run = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
     assert run.stdout.startswith("medidiff 0.")
+
+
+def test_the_command_line_and_the_domain_allow_the_same_photons() -> None:
+    """The command line keeps its own copy: importing the domain would slow every verb."""
+    from medidiff.cli import options
+    from medidiff.domains.reconstruction.ct.scan import measurement
+
+    assert options.LEAST_PHOTONS == measurement.FEWEST_PHOTONS
+    assert options.MOST_PHOTONS == measurement.MOST_PHOTONS

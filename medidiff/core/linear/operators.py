@@ -166,8 +166,9 @@ class Diagonal(LinearOperator):
 
     def __init__(self, weights: Tensor, shape: Sequence[int | None] | None = None) -> None:
         self.shape_in = self.shape_out = tuple(weights.shape if shape is None else shape)
-        if shape is not None:
-            _check_broadcast(weights, self.shape_in)
+        sizes = zip(weights.shape[::-1], self.shape_in[::-1], strict=False)
+        if weights.ndim > len(self.shape_in) or not all(m is None or n in (1, m) for n, m in sizes):
+            _refuse("weights of a diagonal", self.shape_in, weights.shape, "Give weights that broadcast.")
         self.weights, self.dtype, self.device = weights, weights.dtype, weights.device
         self._square = (weights.conj() * weights).real if weights.is_complex() else weights * weights
 
@@ -181,30 +182,13 @@ class Diagonal(LinearOperator):
         return self._square * x
 
 
-def _check_broadcast(weights: Tensor, shape: Shape) -> None:
-    fits = weights.ndim <= len(shape) and all(
-        n in (1, m) or m is None for n, m in zip(weights.shape[::-1], shape[::-1], strict=False)
-    )
-    if not fits:
-        raise InputError(
-            "weights of a diagonal",
-            expected=f"a shape that broadcasts to {tuple(shape)}",
-            got=str(tuple(weights.shape)),
-            fix="Leave out the axis of rows.",
-        )
-
-
 class Dense(LinearOperator):
     """A matrix (outputs, inputs) on flattened rows. Raises InputError for shapes of other sizes."""
 
     def __init__(self, matrix: Tensor, shape_in: Sequence[int], shape_out: Sequence[int]) -> None:
-        if tuple(matrix.shape) != (math.prod(shape_out), math.prod(shape_in)):
-            raise InputError(
-                "matrix",
-                expected=f"shape ({math.prod(shape_out)}, {math.prod(shape_in)})",
-                got=str(tuple(matrix.shape)),
-                fix="Rows are outputs, columns are inputs.",
-            )
+        sizes = (math.prod(shape_out), math.prod(shape_in))
+        if tuple(matrix.shape) != sizes:
+            _refuse("matrix", sizes, matrix.shape, "Rows are outputs, columns are inputs.")
         self.matrix, self.dtype, self.device = matrix, matrix.dtype, matrix.device
         self.shape_in, self.shape_out = tuple(shape_in), tuple(shape_out)
         self._sizes = tuple(shape_in), tuple(shape_out)
@@ -405,8 +389,13 @@ def _matched(name: str, shapes: Sequence[Shape]) -> Shape:
     return merged
 
 
-def _refuse(name: str, one: Sequence[object], other: Sequence[object]) -> None:
-    raise InputError(name, expected=_text(one), got=_text(other), fix="Operators join where shapes agree.")
+def _refuse(
+    name: str,
+    one: Sequence[object],
+    other: Sequence[object],
+    fix: str = "Operators join where shapes agree.",
+) -> None:
+    raise InputError(name, expected=_text(one), got=_text(other), fix=fix)
 
 
 def _text(shape: Sequence[object]) -> str:
