@@ -1,16 +1,17 @@
 """Tune the defaults of CT reconstruction on validation people, and write `defaults.json`.
 
-    python benchmarks/make_ct_defaults.py --data DIR --prior ct-tuned --out .../ct/methods/defaults.json
+    python benchmarks/make_ct_defaults.py --data DIR --out .../ct/methods/defaults.json [--prior NAME]
+
+without a prior for total variation, which comes first; then for the tuned prior; then for any other.
 
 DIR holds `manifest.csv` and the files of split "val". Five of its people are volumes; the middle slices of
 each are used. For every knot the settings are climbed one after the other on the grids below, from the
 knot before it, to the best mean PSNR (three planes); every try goes to
-`benchmarks/results/ct-defaults-PRIOR.json`. The two base knots, 24 views without noise and at 1e5 photons,
-use all five people and climb their number of levels and the proximal factor too; the others use three.
+`benchmarks/results/ct-defaults-*.json`. The two base knots, 24 views without noise and at 1e5 photons, use
+all five people and climb the number of levels and the proximal factor too; the others use three.
 
-All knots are searched for the tuned prior, total variation (run to convergence) with them; another prior is
-searched at 24 views and takes the tuned one's ratios to its other knots, so the tuned prior comes first.
-The test people and the demo are never opened.
+Total variation runs to convergence. The tuned prior is searched at every knot, another prior at 24 views
+alone: it takes the tuned one's ratios to the other knots. The test people and the demo are never opened.
 """
 
 from __future__ import annotations
@@ -41,7 +42,28 @@ from medidiff.metrics import body_mask, score_volume
 from medidiff.priors import find, load
 
 BASE_VIEWS = 24
-ARCS = (90.0, 120.0)  # with 60 views; 180 is the base
+RESULTS = Path("benchmarks/results")
+BASES = ("24 views", "1e5 photons")
+KNOTS: dict[str, dict[str, Any]] = {
+    "24 views": {"views": 24},
+    "1e5 photons": {"views": 24, "photons": 1e5},
+    "16 views": {"views": 16},
+    "8 views": {"views": 8},
+    "60 views": {"views": 60},
+    "1e6 photons": {"views": 24, "photons": 1e6},
+    "1e4 photons": {"views": 24, "photons": 1e4},
+    "arc 120": {"views": 60, "arc_deg": 120.0},
+    "arc 90": {"views": 60, "arc_deg": 90.0},
+}
+BESIDE_KNOT = {  # whose settings a search starts from
+    "16 views": "24 views",
+    "8 views": "16 views",
+    "60 views": "24 views",
+    "1e6 photons": "1e5 photons",
+    "1e4 photons": "1e5 photons",
+    "arc 120": "60 views",
+    "arc 90": "arc 120",
+}
 LAMBDAS = (3e-2, 1e-2, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 5e-5)
 FIRST_HU = (70.0, 100.0, 140.0, 200.0, 280.0, 400.0, 560.0, 800.0, 1120.0)
 LAST_HU = (4.0, 6.0, 8.0, 12.0, 17.0, 24.0, 34.0, 48.0, 68.0, 96.0, 136.0)
@@ -52,10 +74,10 @@ EVALUATIONS = (6, 8, 12, 16, 24)  # more than 24 takes longer than it is worth
 FIELDS = ("evaluations", "first_hu", "last_hu", "prox_factor")
 GRIDS = {"evaluations": EVALUATIONS, "first_hu": FIRST_HU, "last_hu": LAST_HU, "prox_factor": PROX}
 BESIDE = ("first_hu", "last_hu")  # climbed at every knot
-BASES = ("24 views", "1e+05 photons")
 FIXED = {"cg_iterations": 6, "flips": 1}
-FIRST_GUESS = FastSettings(evaluations=24, first_hu=200.0, last_hu=17.0, prox_factor=6.0)
-NOISY_GUESS = FastSettings(evaluations=8, first_hu=280.0, last_hu=34.0, prox_factor=3.0)
+FIRST_GUESS = FastSettings(evaluations=24, first_hu=200.0, last_hu=8.0, prox_factor=6.0)
+NOISY_GUESS = FastSettings(evaluations=16, first_hu=280.0, last_hu=24.0, prox_factor=3.0)
+TV_GUESS = {"tv_weight": 5e-4}
 
 
 class Case:
@@ -88,11 +110,16 @@ class Case:
 
 
 class Search:
-    """Hill climbing over grids; keeps every try."""
+    """Hill climbing over grids from knot to knot; keeps every try."""
 
-    def __init__(self, prior: Any, tv_weights: dict[str, float]) -> None:
-        self.prior, self.tv_weights = prior, tv_weights
+    def __init__(self, volumes: list[Any], error: float, scaling: Scaling) -> None:
+        self.volumes, self.error, self.scaling = volumes, error, scaling
         self.log: list[dict[str, Any]] = []
+
+    def cases(self, name: str) -> list[Case]:
+        """The measurements of a knot."""
+        chosen = self.volumes if name in BASES else self.volumes[:PEOPLE_BESIDE]
+        return [Case(v, self.scaling, model_error=self.error * pixel_mm(v), **KNOTS[name]) for v in chosen]
 
     def climb(self, grid: tuple[float, ...], start: float, score: Any, what: str) -> float:
         """The value of the grid from which neither neighbour is better, from the nearest to `start`."""
@@ -114,22 +141,26 @@ class Search:
                 return grid[here]
             here = best
 
-    def knot(self, name: str, cases: list[Case], base: FastSettings, weight: float) -> dict[str, float]:
-        """lambda, then proximal factor, first level and last level of one knot."""
-        if name not in self.tv_weights:
+    def tv(self, name: str, near: dict[str, float]) -> dict[str, float]:
+        """The TV weight of one knot."""
+        cases = self.cases(name)
 
-            def tv_score(value: float) -> float:
-                return float(np.mean([case.score(case.tv(value)) for case in cases]))
+        def score(value: float) -> float:
+            return float(np.mean([case.score(case.tv(value)) for case in cases]))
 
-            self.tv_weights[name] = self.climb(LAMBDAS, weight, tv_score, f"{name} tv_weight")
+        return {"tv_weight": self.climb(LAMBDAS, near["tv_weight"], score, f"{name} tv_weight")}
+
+    def fast(self, name: str, near: dict[str, float], prior: Any, tv_weight: float) -> dict[str, float]:
+        """The levels of one knot, and at a base knot their number and the proximal factor."""
+        cases = self.cases(name)
         for case in cases:
-            case.start = case.tv(self.tv_weights[name], iterations=START_ITERATIONS, tolerance=0.0)
-        base = replace(base, **FIXED)
+            case.start = case.tv(tv_weight, iterations=START_ITERATIONS, tolerance=0.0)
+        base = replace(FastSettings(**FIXED), **near)
         scores: dict[FastSettings, float] = {}
 
         def score(settings: FastSettings) -> float:
             if settings not in scores:
-                scores[settings] = float(np.mean([case.fast(self.prior, settings) for case in cases]))
+                scores[settings] = float(np.mean([case.fast(prior, settings) for case in cases]))
             return scores[settings]
 
         for field in FIELDS if name in BASES else BESIDE:
@@ -139,66 +170,80 @@ class Search:
 
             found = self.climb(GRIDS[field], getattr(base, field), at, f"{name} {field}")
             base = replace(base, **{field: found})
-        return {"tv_weight": self.tv_weights[name]} | {f: getattr(base, f) for f in FIELDS}
+        return {f: getattr(base, f) for f in FIELDS}
 
 
 def main() -> None:
     """Search and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--prior", required=True)
+    parser.add_argument("--prior", default=None, help="default: total variation")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    prior = load(find(arguments.prior))
-    role = prior.card.role
-    scaling = Scaling(prior.card.scaling.offset, prior.card.scaling.scale)
-    volumes = validation_volumes(arguments.data, SEARCH_SLICES)
     table = json.loads(arguments.out.read_text(encoding="utf-8"))
-    results = Path("benchmarks/results")
-    known = {} if role == "tuned" else json.loads((results / "ct-defaults-ct-tuned.json").read_text())
-    search = Search(prior, known.get("tv_weights", {}))
-    table["model_error_per_mm"] = error = model_error_per_mm(volumes)
+    volumes = validation_volumes(arguments.data, SEARCH_SLICES)
+    if arguments.prior is None:
+        table["model_error_per_mm"] = model_error_per_mm(volumes)
+        search = Search(volumes, table["model_error_per_mm"], Scaling(0.0, 1.0))
+        found = walk(list(KNOTS), search.tv, {BASES[0]: TV_GUESS, BASES[1]: TV_GUESS})
+        put(table["tv"], found)
+        table["tv"]["start_iterations"] = START_ITERATIONS
+    else:
+        search = search_prior(arguments.prior, table, volumes)
+        found = {}
+    arguments.out.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    log = {"people": len(volumes), "search": search.log}
+    if found:
+        log["tv_weights"] = {name: values["tv_weight"] for name, values in found.items()}
+    file = RESULTS / f"ct-defaults-{arguments.prior or 'tv'}.json"
+    file.write_text(json.dumps(log, indent=1) + "\n", encoding="utf-8")
 
-    def knot(name: str, near: dict[str, float], **scan: Any) -> dict[str, float]:
-        chosen = volumes if name in BASES else volumes[:PEOPLE_BESIDE]
-        cases = [Case(v, scaling, model_error=error * pixel_mm(v), **scan) for v in chosen]
-        base = replace(FastSettings(), **{f: near[f] for f in FIELDS})
-        return search.knot(name, cases, base, near.get("tv_weight", 5e-4))
+
+def search_prior(name: str, table: dict[str, Any], volumes: list[Any]) -> Search:
+    """Search the settings of fast mode for a prior into its role's part of the table."""
+    prior = load(find(name))
+    scaling, role = Scaling(prior.card.scaling.offset, prior.card.scaling.scale), prior.card.role
+    search = Search(volumes, table["model_error_per_mm"], scaling)
+    weights = json.loads((RESULTS / "ct-defaults-tv.json").read_text(encoding="utf-8"))["tv_weights"]
+
+    def fast(knot: str, near: dict[str, float]) -> dict[str, float]:
+        return search.fast(knot, near, prior, weights[knot])
 
     clean, noisy = ({f: getattr(guess, f) for f in FIELDS} for guess in (FIRST_GUESS, NOISY_GUESS))
-    base = knot(BASES[0], clean, views=24)
     if role == "tuned":
-        write_tuned(table, base, noisy, knot)
+        put(table[role], walk(list(KNOTS), fast, {BASES[0]: clean, BASES[1]: noisy}))
     else:
-        tuned = table["tuned"]
+        base, tuned = fast(BASES[0], clean), table["tuned"]
         to_own = ratio(base, next(row for row in tuned["by_views"] if row["at"] == BASE_VIEWS))
         table[role] = tuned | {"by_views": [scaled(row, to_own) for row in tuned["by_views"]]}
     table[role] |= FIXED
-    arguments.out.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
-    log = {"people": len(volumes), "tv_weights": search.tv_weights, "search": search.log}
-    (results / f"ct-defaults-{arguments.prior}.json").write_text(
-        json.dumps(log, indent=1) + "\n", encoding="utf-8"
-    )
+    return search
 
 
-def write_tuned(table: dict[str, Any], base: dict[str, float], noisy: dict[str, float], knot: Any) -> None:
-    """Search every knot but the base, and put all of them into the table's parts `tuned` and `tv`."""
-    by_photons = {1e5: knot(BASES[1], noisy, views=24, photons=1e5)}
-    by_views = {BASE_VIEWS: base}
-    for views, near in ((16, 24), (8, 16), (60, 24)):
-        by_views[views] = knot(f"{views} views", by_views[near], views=views)
-    for photons in (1e6, 1e4):
-        by_photons[photons] = knot(f"{photons:g} photons", by_photons[1e5], views=24, photons=photons)
-    by_arc = {arc: knot(f"arc {arc:g}", by_views[60], views=60, arc_deg=arc) for arc in ARCS}
-    by_photons = {p: ratio(values, base) for p, values in by_photons.items()}
-    by_arc = {arc: ratio(values, by_views[60]) for arc, values in by_arc.items()}
-    by_arc[180.0] = dict.fromkeys(base, 1.0)
-    for part, fields in (("tuned", FIELDS), ("tv", ("tv_weight",))):
-        for key, knots in (("by_views", by_views), ("by_arc_deg", by_arc), ("by_photons", by_photons)):
-            table[part][key] = [
-                {"at": at, **{f: round(values[f], 6) for f in fields}} for at, values in sorted(knots.items())
-            ]
-    table["tv"]["start_iterations"] = START_ITERATIONS
+def walk(names: list[str], search: Any, guesses: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """`search(knot, settings to start from)` for every knot, each from the one beside it."""
+    found: dict[str, dict[str, float]] = {}
+    for name in names:
+        found[name] = search(name, guesses[name] if name in guesses else found[BESIDE_KNOT[name]])
+    return found
+
+
+def put(part: dict[str, Any], found: dict[str, dict[str, float]]) -> None:
+    """Write knots into a part of the table: by views as they are, by arc and photons as factors."""
+    views = {KNOTS[name]["views"]: found[name] for name in found if set(KNOTS[name]) == {"views"}}
+    arcs = {
+        KNOTS[name]["arc_deg"]: ratio(found[name], views[60]) for name in found if "arc_deg" in KNOTS[name]
+    }
+    arcs[180.0] = dict.fromkeys(views[BASE_VIEWS], 1.0)
+    doses = {
+        KNOTS[name]["photons"]: ratio(found[name], views[BASE_VIEWS])
+        for name in found
+        if "photons" in KNOTS[name]
+    }
+    for key, knots in (("by_views", views), ("by_arc_deg", arcs), ("by_photons", doses)):
+        part[key] = [
+            {"at": at, **{f: round(v, 6) for f, v in values.items()}} for at, values in sorted(knots.items())
+        ]
 
 
 def scaled(row: dict[str, float], factors: dict[str, float]) -> dict[str, float]:
@@ -208,7 +253,7 @@ def scaled(row: dict[str, float], factors: dict[str, float]) -> dict[str, float]
 
 def ratio(values: dict[str, float], base: dict[str, float]) -> dict[str, float]:
     """Factors over the base knot."""
-    return {name: value / base[name] for name, value in values.items() if name in base}
+    return {name: value / base[name] for name, value in values.items()}
 
 
 def validation_volumes(folder: Path, slices: int = SLICES) -> list[Any]:

@@ -348,6 +348,22 @@ def test_the_data_step_brings_a_group_nearer_to_the_truth(iterates: Callable[...
     assert (moved.state - group.truth).square().mean() < 0.5 * before
 
 
+def test_a_share_of_slices_gets_the_noise_of_a_sharp_kernel(iterates: Callable[..., Iterates]) -> None:
+    """Of the deviation asked for at 512 pixels (64 here) and of half that at 256; the others stay."""
+    objective = iterates(grain_share=0.5, grain_hu=(40.0, 40.0))
+    rng = np.random.default_rng(0)
+    for side, deviation in ((64, 40.0), (32, 20.0)):
+        flat = torch.full((side, side), 50.0)
+        found = [objective._grained(flat, rng) for _ in range(200)]
+        noisy = [image - flat for image in found if not torch.equal(image, flat)]
+        assert 70 < len(noisy) < 130
+        assert torch.stack(noisy).std().item() == pytest.approx(deviation, rel=0.02)
+        assert torch.stack(noisy).mean().item() == pytest.approx(0.0, abs=0.5)
+    air = torch.full((64, 64), -1000.0)
+    assert all((objective._grained(air, rng) >= -1000).all() for _ in range(8))
+    assert torch.equal(iterates()._grained(flat, rng), flat)
+
+
 def test_reading_real_people(ct_data: Path) -> None:
     """The manifest's digests are those of the files, and a split holds no other's people."""
     validation = read_split(ct_data, "val", must_ship=False)
