@@ -32,6 +32,7 @@ from medidiff.domains.reconstruction.ct.scan.attenuation import water_to_hu
 from medidiff.io.demo import demo_volume
 from medidiff.metrics import score_volume
 from medidiff.priors import choose, load
+from medidiff.progress import print_progress
 from medidiff.runs.plain import write_json
 
 SLICES, EVALUATIONS = (10, 14), 1000
@@ -92,10 +93,8 @@ def predictor_corrector(measurement: Any, prior: Any, evaluations: int) -> Any:
     grid = logsnr_grid(kernel, evaluations // 2)
     noise = context.draw(torch.empty(1, 1, *measurement.shape), "start")
     start = kernel.start(noise, t=grid[0], mean=prior.card.mean, var=prior.card.sigma_data**2)
-    report = lambda p: print(f"\r{p.stage} {p.done}/{p.total}", end="", flush=True)  # noqa: E731  # one line
-    image = sample(
-        denoiser, kernel, PredictorCorrector(), grid, start=start, context=context, progress=report
-    )
+    sampler = PredictorCorrector()
+    image = sample(denoiser, kernel, sampler, grid, start=start, context=context, progress=print_progress)
     return water_to_hu(scaling.to_water(image[0, 0]).numpy())
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from medidiff.io.demo import demo_volume
     from medidiff.io.reading import list_series, read_volume
     from medidiff.io.volume import Volume
-    from medidiff.progress import Progress
+    from medidiff.progress import Progress, print_progress
     from medidiff.runs.result import Result
 
 __version__ = "0.1.0"
@@ -40,6 +40,7 @@ __all__ = [
     "__version__",
     "demo_volume",
     "list_series",
+    "print_progress",
     "read_volume",
     "reconstruct_ct",
     "retrospective_ct",
@@ -58,6 +59,7 @@ _HOMES = {
     "Volume": "io.volume",
     "demo_volume": "io.demo",
     "list_series": "io.reading",
+    "print_progress": "progress",
     "read_volume": "io.reading",
     "reconstruct_ct": "domains.reconstruction.ct.reconstruct",
     "retrospective_ct": "domains.reconstruction.ct.retrospective",

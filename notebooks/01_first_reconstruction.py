@@ -34,7 +34,8 @@ print(f"{volume.shape} voxels (z, y, x) of {volume.spacing_mm} mm, in {volume.un
 # what was measured.
 
 # %%
-result = md.retrospective_ct(volume, views=24, methods=("fbp", "tv", "diffusion"))
+methods = ("fbp", "tv", "diffusion")
+result = md.retrospective_ct(volume, views=24, methods=methods, progress=md.print_progress)
 result
 
 # %% [markdown]
