@@ -3,7 +3,7 @@
     python benchmarks/fast_ablation.py --data DIR --prior NAME --out benchmarks/results/NAME.json [--clean]
 
 24 views over 180 degrees, without noise and at 1e5 photons (with `--clean` without noise alone); the first
-three people of `make_ct_defaults.py`, six slices each. Each row gives the mean PSNR over three planes and
+three people of `make_ct_defaults.py`, four slices each. Each row gives the mean PSNR over three planes and
 people, its difference from the default's, and a ratio of seconds.
 """
 

@@ -64,11 +64,11 @@ BESIDE_KNOT = {  # whose settings a search starts from
     "arc 120": "60 views",
     "arc 90": "arc 120",
 }
-LAMBDAS = (3e-2, 1e-2, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 5e-5)
+LAMBDAS = (3e-2, 1e-2, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 5e-5, 2e-5, 1e-5)
 FIRST_HU = (70.0, 100.0, 140.0, 200.0, 280.0, 400.0, 560.0, 800.0, 1120.0)
 LAST_HU = (4.0, 6.0, 8.0, 12.0, 17.0, 24.0, 34.0, 48.0, 68.0, 96.0, 136.0)
 PROX = (0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0)
-SLICES, SEARCH_SLICES, START_ITERATIONS = 6, 4, 60
+SLICES, START_ITERATIONS = 4, 60
 PEOPLE_BESIDE = 3  # of the knots beside the base
 EVALUATIONS = (6, 8, 12, 16, 24)  # more than 24 takes longer than it is worth
 FIELDS = ("evaluations", "first_hu", "last_hu", "prox_factor")
@@ -181,7 +181,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     table = json.loads(arguments.out.read_text(encoding="utf-8"))
-    volumes = validation_volumes(arguments.data, SEARCH_SLICES)
+    volumes = validation_volumes(arguments.data)
     if arguments.prior is None:
         table["model_error_per_mm"] = model_error_per_mm(volumes)
         search = Search(volumes, table["model_error_per_mm"], Scaling(0.0, 1.0))
