@@ -88,13 +88,17 @@ class Data(_Part):
 
 
 class Training(_Part):
-    """How the weights came to be; `config` is the whole training configuration, `dataset` its digest."""
+    """How the weights came to be; `config` is the whole training configuration, `dataset` its digest.
+
+    `averaged_with` names the priors, with the digest of their weights, that were averaged in.
+    """
 
     steps: Count
     hardware: str
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     config: dict[str, JsonValue]
     dataset: Digest
+    averaged_with: dict[str, Digest] = Field(default_factory=dict)
 
 
 class Check(_Part):

@@ -41,6 +41,13 @@ def _add_pack(parser: Parser) -> None:
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="folder of a run or a checkpoint")
     parser.add_argument("--data", type=Path, metavar="DIR", required=True, help="the data it was trained on")
     parser.add_argument("--hardware", metavar="TEXT", help="what trained it, for the card (this machine)")
+    parser.add_argument(
+        "--average-with",
+        metavar="PRIOR",
+        action="append",
+        default=[],
+        help="average the weights with those of a prior of the same network; may be given again",
+    )
     text = "folder for NAME.safetensors and NAME.json"
     add_output(parser, text=text, overwrite="replace a prior of the same name")
     parser.set_defaults(run=_pack)
@@ -80,11 +87,19 @@ def _pack(arguments: Namespace, terminal: Terminal) -> int:
     # Refused now, not after minutes of measuring.
     priors.new_files(settings.name, arguments.out, overwrite=arguments.overwrite)
     domain = importlib.import_module(TRAININGS[settings.task])
+    others = [priors.load(priors.find(name), float32=True) for name in arguments.average_with]
+    checkpoint = priors.average(checkpoint, others)
     denoiser = _averaged(checkpoint, settings)
     facts, patch = domain.card_facts(denoiser, settings, arguments.data, progress=terminal.progress)
     hardware = arguments.hardware or "{cpu}, {cores} cores".format(**machine())
     prior = priors.pack(
-        checkpoint, facts, patch, arguments.out, hardware=hardware, overwrite=arguments.overwrite
+        checkpoint,
+        facts,
+        patch,
+        arguments.out,
+        hardware=hardware,
+        averaged_with=others,
+        overwrite=arguments.overwrite,
     )
     other = next((p for p in priors.available() if p.name == prior.name), prior)
     if other.weights.resolve() != prior.weights.resolve():
