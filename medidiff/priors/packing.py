@@ -34,7 +34,7 @@ def average(checkpoint: Checkpoint, others: Sequence[Prior]) -> Checkpoint:
     """
     for prior in others:
         config = prior.card.training.config
-        other = [key for key in _ALIKE if config.get(key) != checkpoint.config[key]]
+        other = [key for key in _ALIKE if config.get(key) != checkpoint.config.get(key)]
         if other:
             raise InputError(
                 f"prior {prior.name}",

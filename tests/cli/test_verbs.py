@@ -198,6 +198,10 @@ def test_train_pack_and_demo(
     assert (card["training"]["steps"], card["training"]["hardware"]) == (2, "a test")
     assert str(here) not in json.dumps(card)
     assert main(["models", "pack", "run", *data, "--out", "priors"]) == 5
+    assert main(["models", "pack", "run", *data, "--average-with", "tiny", "--out", "mean"]) == 0
+    assert list(json.loads((here / "mean" / "tiny.json").read_text())["training"]["averaged_with"]) == [
+        "tiny"
+    ]
     capsys.readouterr()
     (here / "medidiff-demo-ct").mkdir()
     monkeypatch.setattr(device, "has_fast_bf16", lambda kind: False)

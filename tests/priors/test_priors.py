@@ -18,7 +18,7 @@ from medidiff.core.denoisers.network import NetDenoiser, build_network
 from medidiff.core.process.kernels import EDM
 from medidiff.core.training.checkpoints import Checkpoint
 from medidiff.errors import InputError, MissingError, OutputError
-from medidiff.priors import available, choose, find, load, pack
+from medidiff.priors import available, average, choose, find, load, pack
 from medidiff.priors import files as module
 
 SPACING = (2.5, 1.4, 1.4)
@@ -249,6 +249,30 @@ def test_a_packed_prior_denoises_as_its_checkpoint(facts: dict[str, Any], tmp_pa
     assert 0 < (packed - ours).abs().max() < 0.01 * (ours - without).abs().max()
     assert prior.card.training.steps == 7
     assert prior.card.training.hardware == "one core"
+
+
+def test_stages_are_averaged_in_equal_shares_and_the_card_says_so(
+    facts: dict[str, Any], tmp_path: Path
+) -> None:
+    """Halves of 0.1 and 0.2 times the same numbers; the shares of three are thirds."""
+    stage = load(pack(checkpoint(0.2), facts, torch.randn(9, 9), tmp_path / "a", hardware=""), float32=True)
+    for others, factor in (([stage], 1.5), ([stage, stage], 5 / 3), ([], 1.0)):
+        mean = average(checkpoint(), others)
+        for name, weight in checkpoint().ema.items():
+            assert torch.allclose(mean.ema[name], factor * weight, rtol=1e-3, atol=1e-6)
+        assert (mean.step, mean.config) == (7, CONFIG)
+    made = pack(mean, facts, torch.randn(9, 9), tmp_path / "b", hardware="", averaged_with=[stage])
+    assert made.card.training.averaged_with == {"made": stage.digest}
+
+
+@pytest.mark.parametrize("changed", [{"network": {"kind": "unet"}}, {"data": {"scale_hu": 100.0}}])
+def test_weights_that_mean_something_else_are_not_averaged(
+    changed: dict[str, Any], facts: dict[str, Any], tmp_path: Path
+) -> None:
+    stage = load(pack(checkpoint(), facts, torch.randn(9, 9), tmp_path / "a", hardware=""))
+    with pytest.raises(InputError) as error:
+        average(checkpoint(**changed), [stage])
+    assert error.value.got == f"other {next(iter(changed))}"
 
 
 def test_packing_refuses_to_replace(facts: dict[str, Any], tmp_path: Path) -> None:
