@@ -5,11 +5,11 @@ from medidiff.core.linear.operators import (
     Diagonal,
     Identity,
     LinearOperator,
-    Shape,
     ZDifference,
     hstack,
     stack,
 )
+from medidiff.core.linear.shapes import Shape
 from medidiff.core.linear.solvers import CGInfo, cg
 
 __all__ = [

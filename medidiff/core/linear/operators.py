@@ -23,9 +23,9 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor
 
+from medidiff.core.linear.shapes import Shape, agree, fits, matched, merge, refuse, text
 from medidiff.errors import InputError
 
-Shape = tuple[int | None, ...]
 Way = Literal["forward", "adjoint", "normal"]
 _BACKWARD: dict[Way, Way] = {"forward": "adjoint", "adjoint": "forward", "normal": "normal"}
 _POWER_ITERATIONS = 20
@@ -106,17 +106,17 @@ class LinearOperator(ABC):
 
     def __repr__(self) -> str:
         """Name and shapes, as error messages print it."""
-        return f"<{self._name()} {_text(self.shape_in)} -> {_text(self.shape_out)}>"
+        return f"<{self._name()} {text(self.shape_in)} -> {text(self.shape_out)}>"
 
     def _name(self) -> str:
         return type(self).__name__
 
     def _apply(self, x: Tensor, way: Way, shape: Shape) -> Tensor:
-        if x.ndim != len(shape) + 1 or not _fits(tuple(x.shape[1:]), shape):
+        if x.ndim != len(shape) + 1 or not fits(tuple(x.shape[1:]), shape):
             raise InputError(
                 f"input of {way} of {self!r}",
-                expected=f"rows of shape {_text(shape)}",
-                got=f"a tensor of shape {_text(tuple(x.shape))}",
+                expected=f"rows of shape {text(shape)}",
+                got=f"a tensor of shape {text(tuple(x.shape))}",
                 fix="Put the K rows first: (K, C, *space).",
             )
         return cast(Tensor, _Linear.apply(x, self, way))  # type: ignore[no-untyped-call]  # torch has no types
@@ -168,7 +168,7 @@ class Diagonal(LinearOperator):
         self.shape_in = self.shape_out = tuple(weights.shape if shape is None else shape)
         sizes = zip(weights.shape[::-1], self.shape_in[::-1], strict=False)
         if weights.ndim > len(self.shape_in) or not all(m is None or n in (1, m) for n, m in sizes):
-            _refuse("weights of a diagonal", self.shape_in, weights.shape, "Give weights that broadcast.")
+            refuse("weights of a diagonal", self.shape_in, weights.shape, "Give weights that broadcast.")
         self.weights, self.dtype, self.device = weights, weights.dtype, weights.device
         self._square = (weights.conj() * weights).real if weights.is_complex() else weights * weights
 
@@ -188,7 +188,7 @@ class Dense(LinearOperator):
     def __init__(self, matrix: Tensor, shape_in: Sequence[int], shape_out: Sequence[int]) -> None:
         sizes = (math.prod(shape_out), math.prod(shape_in))
         if tuple(matrix.shape) != sizes:
-            _refuse("matrix", sizes, matrix.shape, "Rows are outputs, columns are inputs.")
+            refuse("matrix", sizes, matrix.shape, "Rows are outputs, columns are inputs.")
         self.matrix, self.dtype, self.device = matrix, matrix.dtype, matrix.device
         self.shape_in, self.shape_out = tuple(shape_in), tuple(shape_out)
         self._sizes = tuple(shape_in), tuple(shape_out)
@@ -263,8 +263,8 @@ class Composed(LinearOperator):
     """A B: first B, then A."""
 
     def __init__(self, outer: LinearOperator, inner: LinearOperator) -> None:
-        if not _agree(outer.shape_in, inner.shape_out):
-            _refuse(f"{outer!r} @ {inner!r}", outer.shape_in, inner.shape_out)
+        if not agree(outer.shape_in, inner.shape_out):
+            refuse(f"{outer!r} @ {inner!r}", outer.shape_in, inner.shape_out)
         self.outer, self.inner = outer, inner
         self.shape_in, self.shape_out = inner.shape_in, outer.shape_out
         self.dtype, self.device = inner.dtype, inner.device
@@ -287,11 +287,11 @@ class Sum(LinearOperator):
 
     def __init__(self, first: LinearOperator, second: LinearOperator) -> None:
         for one, other in ((first.shape_in, second.shape_in), (first.shape_out, second.shape_out)):
-            if not _agree(one, other):
-                _refuse(f"{first!r} + {second!r}", one, other)
+            if not agree(one, other):
+                refuse(f"{first!r} + {second!r}", one, other)
         self.first, self.second = first, second
-        self.shape_in = _merge(first.shape_in, second.shape_in)
-        self.shape_out = _merge(first.shape_out, second.shape_out)
+        self.shape_in = merge(first.shape_in, second.shape_in)
+        self.shape_out = merge(first.shape_out, second.shape_out)
         self.dtype = torch.promote_types(first.dtype, second.dtype)
         self.device = first.device
 
@@ -333,13 +333,13 @@ class Stack(LinearOperator):
     def __init__(self, operators: Sequence[LinearOperator], axis: int = 1) -> None:
         self.operators, self.axis = tuple(operators), axis
         name = f"stack of {', '.join(map(repr, operators))}"
-        self.shape_in = _matched(name, [A.shape_in for A in operators])
+        self.shape_in = matched(name, [A.shape_in for A in operators])
         lengths = [A.shape_out[axis - 1] for A in operators]
         self._lengths = [n for n in lengths if n is not None]
         if len(self._lengths) < len(lengths):
-            _refuse(name, ("a fixed length along the stacked axis",), tuple(lengths))
+            refuse(name, ("a fixed length along the stacked axis",), tuple(lengths))
         rest = [(*A.shape_out[: axis - 1], 0, *A.shape_out[axis:]) for A in operators]
-        merged = list(_matched(name, rest))
+        merged = list(matched(name, rest))
         merged[axis - 1] = sum(self._lengths)
         self.shape_out = tuple(merged)
         self.dtype, self.device = self.operators[0].dtype, self.operators[0].device
@@ -364,39 +364,3 @@ def stack(*operators: LinearOperator, axis: int = 1) -> LinearOperator:
 def hstack(*operators: LinearOperator, axis: int = 1) -> LinearOperator:
     """From (x, z, ...), concatenated along `axis`, to A x + B z + ..."""
     return Stack([A.H for A in operators], axis).H
-
-
-def _fits(size: tuple[int, ...], shape: Shape) -> bool:
-    return all(want is None or want == have for want, have in zip(shape, size, strict=True))
-
-
-def _agree(one: Shape, other: Shape) -> bool:
-    return len(one) == len(other) and all(
-        a is None or b is None or a == b for a, b in zip(one, other, strict=True)
-    )
-
-
-def _merge(one: Shape, other: Shape) -> Shape:
-    return tuple(b if a is None else a for a, b in zip(one, other, strict=True))
-
-
-def _matched(name: str, shapes: Sequence[Shape]) -> Shape:
-    merged = shapes[0]
-    for shape in shapes[1:]:
-        if not _agree(merged, shape):
-            _refuse(name, merged, shape)
-        merged = _merge(merged, shape)
-    return merged
-
-
-def _refuse(
-    name: str,
-    one: Sequence[object],
-    other: Sequence[object],
-    fix: str = "Operators join where shapes agree.",
-) -> None:
-    raise InputError(name, expected=_text(one), got=_text(other), fix=fix)
-
-
-def _text(shape: Sequence[object]) -> str:
-    return "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
