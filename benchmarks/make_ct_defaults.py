@@ -188,20 +188,19 @@ def main() -> None:
         found = walk(list(KNOTS), search.tv, {BASES[0]: TV_GUESS, BASES[1]: TV_GUESS})
         put(table["tv"], found)
         table["tv"]["start_iterations"] = START_ITERATIONS
+        facts = {"tv_weights": {name: values["tv_weight"] for name, values in found.items()}}
     else:
-        search = search_prior(arguments.prior, table, volumes)
-        found = {}
+        prior = load(find(arguments.prior))
+        search = search_prior(prior, table, volumes)
+        facts = {"prior": prior.name, "prior_digest": prior.digest}
     arguments.out.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
-    log = {"people": len(volumes), "search": search.log}
-    if found:
-        log["tv_weights"] = {name: values["tv_weight"] for name, values in found.items()}
+    log = {"people": len(volumes), "search": search.log, **facts}
     file = RESULTS / f"ct-defaults-{arguments.prior or 'tv'}.json"
     file.write_text(json.dumps(log, indent=1) + "\n", encoding="utf-8")
 
 
-def search_prior(name: str, table: dict[str, Any], volumes: list[Any]) -> Search:
+def search_prior(prior: Any, table: dict[str, Any], volumes: list[Any]) -> Search:
     """Search the settings of fast mode for a prior into its role's part of the table."""
-    prior = load(find(name))
     scaling, role = Scaling(prior.card.scaling.offset, prior.card.scaling.scale), prior.card.role
     search = Search(volumes, table["model_error_per_mm"], scaling)
     weights = json.loads((RESULTS / "ct-defaults-tv.json").read_text(encoding="utf-8"))["tv_weights"]
