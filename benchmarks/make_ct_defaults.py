@@ -11,7 +11,8 @@ knot before it, to the best mean PSNR (three planes); every try goes to
 all five people and climb the number of levels and the proximal factor too; the others use three.
 
 Total variation runs to convergence. The tuned prior is searched at every knot, another prior at 24 views
-alone: it takes the tuned one's ratios to the other knots. The test people and the demo are never opened.
+alone: that is its only knot of views, and for arcs and doses it takes the tuned one's ratios. The test people
+and the demo are never opened.
 """
 
 from __future__ import annotations
@@ -212,9 +213,7 @@ def search_prior(prior: Any, table: dict[str, Any], volumes: list[Any]) -> Searc
     if role == "tuned":
         put(table[role], walk(list(KNOTS), fast, {BASES[0]: clean, BASES[1]: noisy}))
     else:
-        base, tuned = fast(BASES[0], clean), table["tuned"]
-        to_own = ratio(base, next(row for row in tuned["by_views"] if row["at"] == BASE_VIEWS))
-        table[role] = tuned | {"by_views": [scaled(row, to_own) for row in tuned["by_views"]]}
+        table[role] = table["tuned"] | {"by_views": [{"at": BASE_VIEWS, **fast(BASES[0], clean)}]}
     table[role] |= FIXED
     return search
 
@@ -243,11 +242,6 @@ def put(part: dict[str, Any], found: dict[str, dict[str, float]]) -> None:
         part[key] = [
             {"at": at, **{f: round(v, 6) for f, v in values.items()}} for at, values in sorted(knots.items())
         ]
-
-
-def scaled(row: dict[str, float], factors: dict[str, float]) -> dict[str, float]:
-    """A knot times factors."""
-    return {"at": row["at"]} | {name: round(row[name] * factors[name], 6) for name in FIELDS}
 
 
 def ratio(values: dict[str, float], base: dict[str, float]) -> dict[str, float]:

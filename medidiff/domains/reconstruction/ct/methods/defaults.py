@@ -1,8 +1,7 @@
 """The numbers that a reconstruction uses when nobody names others, by views, arc and dose.
 
-`benchmarks/make_ct_defaults.py` makes `defaults.json` from validation people alone (those of role `white` are
-provisional: that search has not been kept yet). It holds a base by number of views, and factors by arc and
-by photons, each interpolated in the logarithm between its knots:
+`benchmarks/make_ct_defaults.py` makes `defaults.json` from validation people alone. It holds a base by number
+of views, and factors by arc and by photons, each interpolated in the logarithm between its knots:
 
     value(views, arc, photons) = base(views) * arc_factor(arc) * dose_factor(photons per bin)
 
