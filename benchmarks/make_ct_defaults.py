@@ -69,13 +69,13 @@ LAMBDAS = (3e-2, 1e-2, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 5e-5, 2e-5, 1e-5)
 FIRST_HU = (25.0, 35.0, 50.0, 70.0, 100.0, 140.0, 200.0, 280.0, 400.0, 560.0, 800.0, 1120.0)
 LAST_HU = (4.0, 6.0, 8.0, 12.0, 17.0, 24.0, 34.0, 48.0, 68.0, 96.0, 136.0)
 PROX = (0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0)
-SLICES, START_ITERATIONS = 4, 60
+SLICES = 4
 PEOPLE_BESIDE = 3  # of the knots beside the base
 EVALUATIONS = (6, 8, 12, 16, 24, 30)  # more takes longer than it is worth
 FIELDS = ("evaluations", "first_hu", "last_hu", "prox_factor")
 GRIDS = {"evaluations": EVALUATIONS, "first_hu": FIRST_HU, "last_hu": LAST_HU, "prox_factor": PROX}
 BESIDE = ("first_hu", "last_hu")  # climbed at every knot
-FIXED = {"cg_iterations": 6, "flips": 1}
+FIXED = {"cg_iterations": 12, "flips": 1, "shift": 8}
 FIRST_GUESS = FastSettings(evaluations=30, first_hu=200.0, last_hu=8.0, prox_factor=6.0)
 NOISY_GUESS = FastSettings(evaluations=16, first_hu=280.0, last_hu=24.0, prox_factor=3.0)
 TV_GUESS = {"tv_weight": 5e-4}
@@ -155,7 +155,7 @@ class Search:
         """The levels of one knot, and at a base knot their number and the proximal factor."""
         cases = self.cases(name)
         for case in cases:
-            case.start = case.tv(tv_weight, iterations=START_ITERATIONS, tolerance=0.0)
+            case.start = case.tv(tv_weight)
         base = replace(FastSettings(**FIXED), **near)
         scores: dict[FastSettings, float] = {}
 
@@ -188,7 +188,6 @@ def main() -> None:
         search = Search(volumes, table["model_error_per_mm"], Scaling(0.0, 1.0))
         found = walk(list(KNOTS), search.tv, {BASES[0]: TV_GUESS, BASES[1]: TV_GUESS})
         put(table["tv"], found)
-        table["tv"]["start_iterations"] = START_ITERATIONS
         facts = {"tv_weights": {name: values["tv_weight"] for name, values in found.items()}}
     else:
         prior = load(find(arguments.prior))

@@ -110,7 +110,7 @@ def start_cases(volumes: list[Any], scaling: Scaling) -> list[Case]:
     defaults = defaults_for(24, 180.0, None)
     cases = [Case(volume, scaling, views=24) for volume in volumes]
     for case in cases:
-        case.start = case.tv(defaults.tv_weight, iterations=defaults.start_iterations, tolerance=0.0)
+        case.start = case.tv(defaults.tv_weight)
     return cases
 
 

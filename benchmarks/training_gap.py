@@ -68,9 +68,7 @@ class Slices:
         self.measurement, self.reference = simulate_ct(volume, views=24, matrix=SIDE // 2)
         self.mask = body_mask(self.reference.array)
         defaults = defaults_for(24, 180.0, None)
-        self.start = tv_image(
-            self.measurement, defaults.tv_weight, iterations=defaults.start_iterations, tolerance=0.0
-        ).image
+        self.start = tv_image(self.measurement, defaults.tv_weight).image
 
     def gain(self, net: Any, scaling: Scaling, error: Any, role: str) -> float:
         """DB over the start, mean over slices."""

@@ -175,6 +175,7 @@ CONTRACTS: dict[Kind, tuple[Entry, ...]] = {
         Entry("sliced-coronal", Sliced, lambda inner: Sliced(inner, axis=3, chunk=1)),
         Entry("sliced-sagittal", Sliced, lambda inner: Sliced(inner, axis=4, chunk=3)),
         Entry("flipped", Flipped, Flipped),
+        Entry("flipped-moved", Flipped, lambda inner: Flipped(inner, each=1, shift=3)),
     ),
     "posterior": (Entry("proximal-data", ProximalData, _proximal),),
 }

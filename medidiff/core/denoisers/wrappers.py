@@ -1,4 +1,4 @@
-"""Denoisers made of denoisers: a 2D one on a volume, and the mean over flips.
+"""Denoisers made of denoisers: a 2D one on a volume, and one that turns and moves its image.
 
 A network of slices sees them as a batch; how many at once (the chunk) changes memory and speed, nothing else.
 """
@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from medidiff.core.denoisers.estimate import Carry, Context, Denoiser, Estimate
 from medidiff.errors import InputError, MissingError
@@ -122,24 +123,27 @@ _FLIPS = ((), (-1,), (-2, -1), (-2,))  # the group of a rectangle: pixels keep t
 class Flipped:
     """The mean of a denoiser's estimates of the state in `each` of four orientations, turned back.
 
-        D_k(x) = mean over i of F_i^-1 D(F_i x),    i = k each, ..., k each + each - 1 (modulo 4) at level k
+        D_k(x) = mean over i of F_i^-1 S_i^-1 D(S_i F_i x),    i = k each, ..., k each + each - 1 at level k
 
-    F_0 to F_3: as it is, left and right swapped, a half turn, top and bottom swapped. A network trained with
-    turns errs partly independently in each: averaging removes that part of the variance, and taking other
-    orientations at the next level keeps the loop from growing what one of them leaves (Terris et al. 2024,
-    equivariant plug-and-play, arXiv 2312.01831). For an `inner` whose carry is no image.
+    F_i, i modulo 4: as it is, left and right swapped, a half turn, top and bottom swapped. S_i moves the
+    image down and right by less than `shift` pixels (the edge is mirrored), another place for each i. A
+    network trained with turns errs partly independently in each orientation, and one that halves its image
+    in each phase of its grid: averaging removes that part of the variance, and taking others at the next
+    level keeps the loop from growing what one of them leaves (Coifman and Donoho 1995, cycle spinning;
+    Terris et al. 2024, equivariant plug-and-play, arXiv 2312.01831). For an `inner` whose carry is no image.
     """
 
     inner: Denoiser
     each: int = 2
+    shift: int = 1
 
     def __post_init__(self) -> None:
-        """Raise InputError unless `each` is 1 to 4."""
-        if not 1 <= self.each <= len(_FLIPS):
+        """Raise InputError unless `each` is 1 to 4 and `shift` 1 or more."""
+        if not 1 <= self.each <= len(_FLIPS) or self.shift < 1:
             raise InputError(
                 "flipped denoiser",
-                expected="1 to 4 orientations a level",
-                got=str(self.each),
+                expected="1 to 4 orientations a level and a shift of at least 1",
+                got=f"each={self.each}, shift={self.shift}",
                 fix="1 turns the state from level to level at no cost.",
                 argument=True,
             )
@@ -148,20 +152,43 @@ class Flipped:
         """The averaged estimate; a known image, a condition or a time map is turned with the state."""
         x0, prior, carry = torch.zeros_like(x), torch.zeros_like(x), context.carry
         corrected = False
-        for index in range(self.each):
-            dims = _FLIPS[(context.step * self.each + index) % len(_FLIPS)]
-            y, condition = (None if v is None else _flip(v, x, dims) for v in (context.y, context.condition))
+        for index in range(context.step * self.each, (context.step + 1) * self.each):
+            turn = _Turn(_FLIPS[index % len(_FLIPS)], _place(index, min(self.shift, *x.shape[-2:])))
+            y, condition = (
+                turn(v) if v is not None and v.ndim == x.ndim else v for v in (context.y, context.condition)
+            )
             turned = replace(context, y=y, condition=condition, carry=carry)
-            estimate = self.inner.denoise(x.flip(dims), _flip(t, x, dims), turned)
+            estimate = self.inner.denoise(turn(x), turn(t) if t.ndim == x.ndim else t, turned)
             carry = {**carry, **estimate.carry}
-            x0 = x0 + estimate.x0.flip(dims) / self.each
-            prior = prior + estimate.prior.flip(dims) / self.each
+            x0 = x0 + turn.back(estimate.x0) / self.each
+            prior = prior + turn.back(estimate.prior) / self.each
             corrected = corrected or estimate.prior is not estimate.x0
         return Estimate(x0, prior if corrected else x0, carry)
 
 
-def _flip(v: Tensor, x: Tensor, dims: tuple[int, ...]) -> Tensor:
-    return v.flip(dims) if v.ndim == x.ndim else v
+def _place(index: int, shift: int) -> tuple[int, int]:
+    """Pixels down and right: for a shift of 8 each of 8 rows and of 8 columns once in 8."""
+    return 3 * index % shift, (5 * index + 2) % shift
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """A flip, then a move down and right by `place`; a side of one pixel (of a time map) stays one."""
+
+    dims: tuple[int, ...]
+    place: tuple[int, int]
+
+    def __call__(self, v: Tensor) -> Tensor:
+        v = v.flip(self.dims)
+        down, right = (n if side > 1 else 0 for n, side in zip(self.place, v.shape[-2:], strict=True))
+        planes = v.reshape(1, -1, *v.shape[-2:])
+        return functional.pad(planes, (right, 0, down, 0), mode="reflect").reshape(
+            *v.shape[:-2], v.shape[-2] + down, v.shape[-1] + right
+        )
+
+    def back(self, v: Tensor) -> Tensor:
+        down, right = self.place
+        return v[..., down:, right:].flip(self.dims)
 
 
 @dataclass(frozen=True)

@@ -159,6 +159,45 @@ def test_flipped_turns_there_and_back(each: int, step: int, rows: list[float], c
     torch.testing.assert_close(estimate.prior, 2 * expected)
 
 
+@dataclass
+class Phase:
+    """D(x) = x + 10 r + c, r and c the place of a pixel in the 8 x 8 cells of a grid that stands still."""
+
+    def denoise(self, x: Tensor, t: Tensor, context: Context) -> Estimate:
+        rows, columns = (torch.arange(n) % 8 for n in x.shape[-2:])
+        x0 = x + 10.0 * rows[:, None] + columns
+        return Estimate(x0, x0)
+
+
+def test_a_moved_image_meets_every_phase_of_the_grid_and_comes_back() -> None:
+    """In eight levels a pixel stands once in each row and once in each column of the grid's cells."""
+    x = torch.zeros(1, 1, 2, 17, 17)  # a pixel in the middle stays there in every orientation
+    middle = []
+    for step in range(8):
+        x0 = Flipped(Phase(), 1, shift=8).denoise(x, _T, Context(NoiseStreams(0), step=step)).x0
+        assert x0.shape == x.shape
+        middle.append(divmod(int(x0[0, 0, 1, 8, 8]), 10))
+    assert sorted(row for row, _ in middle) == sorted(column for _, column in middle) == list(range(8))
+    still = Flipped(Phase(), 1).denoise(x, _T, Context(NoiseStreams(0), step=5)).x0
+    assert divmod(int(still[0, 0, 1, 8, 8]), 10) == (0, 0)
+
+
+@pytest.mark.parametrize("step", range(8))
+def test_y_and_a_time_map_move_along(step: int) -> None:
+    x, y = volume(1, 1, 3, 5, 7), volume(1, 1, 3, 5, 7).flip(3)
+    times = torch.linspace(0.2, 0.8, 3, dtype=torch.float64).reshape(1, 1, 3, 1, 1)
+
+    class Sum:
+        def denoise(self, x: Tensor, t: Tensor, context: Context) -> Estimate:
+            assert context.y is not None
+            return Estimate(x + 2 * context.y + t.float(), x)
+
+    context = Context(NoiseStreams(0), y=y, step=step)
+    estimate = Flipped(Sum(), 1, shift=4).denoise(x, times, context)
+    torch.testing.assert_close(estimate.x0, x + 2 * y + times.float())
+    torch.testing.assert_close(estimate.prior, x)
+
+
 def test_an_inner_that_carries_is_refused() -> None:
     """No plane's carry could go to the next level alone."""
 
@@ -175,3 +214,5 @@ def test_an_inner_that_carries_is_refused() -> None:
 def test_the_number_of_orientations_is_checked(each: int) -> None:
     with pytest.raises(InputError):
         Flipped(Net(), each)
+    with pytest.raises(InputError):
+        Flipped(Net(), 1, shift=each - 5)

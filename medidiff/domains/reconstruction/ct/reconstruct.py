@@ -139,7 +139,6 @@ def reconstruct_ct(
         "coupling": coupling,
         "float32": float32,
         "tv_weight": defaults.tv_weight,
-        "start_iterations": defaults.start_iterations,
         "slab_slices": most,
         **{f"fast_{k}": v for k, v in asdict(defaults.fast).items()},
     }
@@ -304,44 +303,37 @@ def _pieces(
     start: Tensor | None,
     progress: Report,
 ) -> Iterator[tuple[str, Piece]]:
-    """What each method gives of a slab; FBP is computed once, its seconds count for all that use it."""
-    clock = Clock()
-    fbp = fbp_image(measurement) if start is None or methods != ("diffusion",) else None
+    """What each method gives of a slab. What several need is computed once; its seconds count for each.
+
+    `start` replaces the total variation that starts diffusion.
+    """
+    clock, weight = Clock(), options.defaults.tv_weight
+    needs_tv = "tv" in methods or ("diffusion" in methods and start is None)
+    fbp = fbp_image(measurement) if "fbp" in methods or needs_tv else None
     fbp_seconds = clock.lap()
-    for method in methods:
+    found = tv_image(measurement, weight, start=fbp, progress=progress) if needs_tv else None
+    tv_seconds = fbp_seconds + clock.lap()
+    if "fbp" in methods and fbp is not None:
+        yield "fbp", Piece(fbp, fbp_seconds)
+    if "tv" in methods and found is not None:
+        yield "tv", Piece(found.image, tv_seconds, found.iterations, found.converged)
+    if "diffusion" in methods:
         clock.lap()
-        piece = _one(measurement, method, net, options, fbp, start, progress)
-        before = 0.0 if method == "diffusion" and start is not None else fbp_seconds
-        yield method, replace(piece, seconds=before + clock.lap())
+        begin = found.image if start is None and found is not None else start
+        image = _diffusion(measurement, net, options, begin, progress)
+        yield "diffusion", Piece(image, clock.lap() + (tv_seconds if start is None else 0.0))
 
 
-def _one(
+def _diffusion(
     measurement: CTMeasurement,
-    method: str,
     net: Prior | None,
     options: Options,
-    fbp: Tensor | None,
     start: Tensor | None,
     progress: Report,
-) -> Piece:
-    """One method on a slab. `start` replaces the few iterations of total variation that start diffusion."""
-    defaults = options.defaults
-    if method == "fbp":
-        assert fbp is not None  # only diffusion from a given start does without
-        return Piece(fbp)
-    if method == "tv":
-        found = tv_image(measurement, defaults.tv_weight, start=fbp, progress=progress)
-        return Piece(found.image, iterations=found.iterations, converged=found.converged)
+) -> Tensor:
+    """Fast mode on a slab, from `start` in water units."""
     assert net is not None  # loaded whenever the methods hold diffusion
-    if start is None:
-        start = tv_image(
-            measurement,
-            defaults.tv_weight,
-            iterations=defaults.start_iterations,
-            tolerance=0.0,
-            start=fbp,
-            progress=progress,
-        ).image
+    assert start is not None  # given, or made by total variation
     scaling = Scaling(net.card.scaling.offset, net.card.scaling.scale)
     image = reconstruct_fast(
         scaled_problem(measurement, scaling, net.device),
@@ -351,13 +343,13 @@ def _one(
         net.card.error_at,
         start.to(net.device),
         measurement.slice_spacing_mm,
-        defaults.fast,
+        options.defaults.fast,
         seed=options.seed,
         first_slice=options.first_slice,
         chunk=CHUNK,
         progress=progress,
     )
-    return Piece(image.cpu())
+    return image.cpu()
 
 
 def _data_square(measurement: CTMeasurement, water: Tensor, first: int, last: int) -> float:

@@ -30,7 +30,6 @@ class Defaults:
     """tv_weight (mm, for absolute weights normalised as `tv` says), and the settings of fast mode."""
 
     tv_weight: float
-    start_iterations: int
     fast: FastSettings
     notes: tuple[str, ...]
 
@@ -56,7 +55,6 @@ def defaults_for(
     fast, coupled = table[role], table["coupling"]
     return Defaults(
         tv_weight=values["tv_weight"],
-        start_iterations=int(table["tv"]["start_iterations"]),
         fast=FastSettings(
             first_hu=values["first_hu"],
             last_hu=values["last_hu"],
@@ -64,6 +62,7 @@ def defaults_for(
             evaluations=max(round(values["evaluations"]), 1),
             cg_iterations=int(fast["cg_iterations"]),
             flips=int(fast["flips"]),
+            shift=int(fast["shift"]),
             kappa=float(coupled["kappa"]) if coupling in NOISY_COUPLINGS else 0.0,
             eta=float(coupled["eta"]),
             coupling=coupling,

@@ -45,7 +45,8 @@ NOISY_COUPLINGS = ("noise", "both")  # of re-noising, so kappa must be above 0
 class FastSettings:
     """The loop's numbers, all in HU where they are levels; `defaults.json` holds those of each case.
 
-    `prox_factor` multiplies the card's error. `flips`: orientations averaged a level, 0 for none.
+    `prox_factor` multiplies the card's error. `flips`: orientations averaged a level, 0 for none; each is
+    moved by less than `shift` pixels.
     `noise_length_mm` and `z_weight` (of |D_z HU|, per HU/mm) act with coupling noise, tv or both. Without
     `defaults_for` nothing is coupled.
     """
@@ -58,6 +59,7 @@ class FastSettings:
     kappa: float = 0.0
     eta: float = 0.0
     flips: int = 1
+    shift: int = 1
     coupling: str = "none"
     noise_length_mm: float = 0.0
     z_weight: float = 0.0
@@ -132,7 +134,7 @@ def reconstruct_fast(
     """
     sliced: Denoiser = Sliced(net, axis=2, chunk=chunk)
     denoiser = ProximalData(
-        Flipped(sliced, settings.flips) if settings.flips else sliced,
+        Flipped(sliced, settings.flips, settings.shift) if settings.flips else sliced,
         problem.operator,
         problem.y,
         problem.weights,

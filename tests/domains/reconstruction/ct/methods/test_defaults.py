@@ -10,7 +10,7 @@ from medidiff.domains.reconstruction.ct.methods import defaults as module
 from medidiff.domains.reconstruction.ct.methods.defaults import defaults_for, model_error
 
 SHIPPED = module._table
-FIXED = {"cg_iterations": 5, "flips": 1}
+FIXED = {"cg_iterations": 5, "flips": 1, "shift": 9}
 
 
 def part(*names: str, base: float = 1.0) -> dict[str, list[dict[str, float]]]:
@@ -32,7 +32,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> None:
     made = {
         "model_error_per_mm": 0.004,
         "coupling": {"kappa": 0.9, "eta": 0.8, "noise_length_mm": 5.0, "z_weight": 0.02},
-        "tv": {"start_iterations": 9, **part("tv_weight")},
+        "tv": part("tv_weight"),
         "white": {**FIXED, **part(*levels, base=1000.0)},
         "tuned": {**FIXED, **part(*levels, base=500.0)},
     }
@@ -53,7 +53,7 @@ def test_arc_and_dose_multiply() -> None:
     assert found.fast.last_hu == pytest.approx(500 / 24 * 1.5**2 * 1e3 / 1e5**0.5)
     assert found.fast.evaluations == round(500 / 24 * 1.5**2 * 1e3 / 1e5**0.5)  # a whole number
     assert found.fast.cg_iterations == 5
-    assert (found.start_iterations, found.fast.flips) == (9, 1)
+    assert (found.fast.shift, found.fast.flips) == (9, 1)
 
 
 def test_outside_the_knots_the_end_is_used_and_said_once() -> None:
