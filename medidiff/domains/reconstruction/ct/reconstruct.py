@@ -3,8 +3,8 @@
     measurement -> Start (an image) -> method -> Result
 
 The three methods share their data: FBP starts total variation, and total variation the diffusion loop. A
-volume that does not fit into memory is done in overlapping slabs (`slabs`). Everything is in the measurement's
-canonical orientation.
+volume that does not fit into memory is done in overlapping slabs (`slabs`). Everything is in the canonical
+orientation of the measurement.
 """
 
 from __future__ import annotations
