@@ -70,7 +70,8 @@ def curve(data: Path, prior: str | None) -> BenchResult:
             if row.case.startswith("mean")
         ]
         print(f"{views} views done", flush=True)
-    return replace(found, rows=tuple(rows))
+    remarks = found.remarks[1:]  # the first says how many views the last one had
+    return replace(found, rows=tuple(rows), remarks=remarks, notes={"protocol": found.notes["protocol"]})
 
 
 STUDIES = {
