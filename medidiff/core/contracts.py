@@ -24,6 +24,7 @@ from typing import Any, Literal
 import torch
 
 from medidiff.core.denoisers.estimate import Denoiser
+from medidiff.core.denoisers.mixture import MixtureOracle
 from medidiff.core.denoisers.network import NetDenoiser
 from medidiff.core.denoisers.oracle import GaussianOracle
 from medidiff.core.denoisers.unet import UNet
@@ -105,6 +106,15 @@ def _oracle() -> Example:
     covariance = 0.5 * torch.exp(-(n[:, None] - n).abs() / 4)
     mean = torch.linspace(-1, 1, 15, dtype=torch.float64).reshape(1, 1, 3, 5)
     return Example(GaussianOracle.from_covariance(EDM(), mean, covariance), EDM(), (1, 3, 5))
+
+
+def _mixture() -> Example:
+    size = (1, 1, 3, 5)
+    parts = tuple(
+        GaussianOracle(EDM(), torch.full(size, mean).double(), torch.full((15,), sd**2).double())
+        for mean, sd in ((-1.0, 0.5), (1.0, 0.2))
+    )
+    return Example(MixtureOracle(parts, (0.3, 0.7)), EDM(), size[1:])
 
 
 def _network() -> Example:
@@ -197,6 +207,7 @@ CONTRACTS: dict[Kind, tuple[Entry, ...]] = {
     ),
     "denoiser": (
         Entry("gaussian-oracle", GaussianOracle, _oracle),
+        Entry("mixture-oracle", MixtureOracle, _mixture),
         Entry("net", NetDenoiser, _network),
     ),
     "wrapper": (

@@ -89,6 +89,13 @@ class GaussianOracle:
         gain = a * self.variances / (a**2 * self.variances + s**2)
         return self._filter(v, gain)
 
+    def log_density(self, x: Tensor, t: Tensor, context: Context) -> Tensor:
+        """Log density of each row of x_t, without the constant that all Gaussians of d voxels share; (K,)."""
+        a, b, s = self.kernel.coeffs(t)
+        centred = self._modes(x - like(a, x) * self.mean.to(x) - known(b, context.y, x))
+        variance = a**2 * self.variances + s**2
+        return -(centred**2 / variance + torch.log(variance)).sum(1) / 2
+
     def draw(self, count: int, streams: NoiseStreams, purpose: str = "truth") -> Tensor:
         """Exact draws of x0, (count, C, *space), in the dtype of `variances`."""
         size = self.mean.shape[1:]
@@ -116,30 +123,26 @@ class GaussianOracle:
     ) -> Moments:
         """The exact law of a sampler's output, by eigenmode; the start law defaults to the exact one.
 
-        The sampler itself is run, once, on a state whose channels are the mean, the deviation that comes from
-        the start and the deviation that comes from each draw of noise: it must be affine in the state and the
+        The sampler itself is run, on a state whose channels are the mean, the deviation that comes from the
+        start and the deviation that comes from each draw of noise: it must be affine in the state and the
         noise. The norm of a row is then the root mean square of its norm over the law, so a step size taken
         from norms is that of an image of very many such modes. `y` (1, C, *space): for kernels with b.
         """
         mean, variance = self._modes(self.mean), self.variances
         a, b, s = self.kernel.coeffs(grid[0])
+        m0 = a * mean + known(b, None if y is None else self._modes(y), mean)
         known_modes = torch.zeros_like(mean) if y is None else self._modes(y)
-        m0 = a * mean + known(b, None if y is None else known_modes, mean)
         if start_mean is not None:
             m0 = torch.as_tensor(start_mean).to(mean).expand_as(mean)
         v0 = a**2 * variance + s**2 if start_variance is None else torch.as_tensor(start_variance).to(mean)
-        noise = _Impulses()
-        for _ in range(2):  # the first run finds the draws, and is enough when there are none
+        noise, channels = _Impulses(), 0
+        while channels != 2 + len(noise.names):  # the first run finds the draws; without any, it is enough
             channels = 2 + len(noise.names)
-            start = torch.zeros(1, channels, mean.shape[-1]).to(mean)
-            start[0, 0], start[0, 1] = m0[0], v0.sqrt()
+            start = _first(m0, channels)
+            start[0, 1] = v0.sqrt()
             modal = GaussianOracle(self.kernel, _first(mean, channels), variance.repeat(channels))
-            context = Context(
-                NoiseStreams(0), noise=noise, y=None if y is None else _first(known_modes, channels)
-            )
+            context = Context(NoiseStreams(0), noise=noise, y=_first(known_modes, channels))
             out = sample(modal, self.kernel, sampler, grid, start=start, context=context)[0]
-            if channels == 2 + len(noise.names):
-                break
         return Moments(out[0], (out[1:] ** 2).sum(0), mean[0], variance)
 
     def output(self, t: Tensor) -> Moments:
