@@ -54,7 +54,7 @@ def test_estimate_is_the_mean_of_the_weighted_truth(kernel: Kernel) -> None:
     one, t = mixture(kernel), kernel.at_sigma(0.8)
     a, b, s = kernel.coeffs(t)
     x = torch.tensor([[[0.2, 0.1]], [[-0.3, 0.4]]], dtype=torch.float64)
-    u = torch.linspace(-4, 4, 801, dtype=torch.float64)
+    u = torch.linspace(-4, 4, 401, dtype=torch.float64)
     first, second = torch.meshgrid(u, u, indexing="ij")
     law = sum(
         share * torch.exp(-((first - m) ** 2 + (second - m) ** 2) / 0.18)
