@@ -33,7 +33,7 @@ class ResidualMarkov(Kernel):
     """A kernel whose forward chain adds y - x0 and noise in independent steps; s grows with t."""
 
     def bridge(self, t: Tensor, u: Tensor) -> Tensor:
-        """The chain's own reverse step: v = s_u sqrt(1 - s_u^2 / s_t^2), which leaves y out of the step."""
+        """The chain's own reverse step: v = s_u sqrt(1 - s_u^2 / s_t^2); y drops out of ResShift's."""
         (_, _, s_t), (_, _, s_u) = self.coeffs(t), self.coeffs(u)
         return s_u * torch.sqrt(torch.clamp(1 - (s_u / s_t) ** 2, min=0.0))
 
