@@ -24,6 +24,7 @@ from typing import Any, Literal
 import torch
 
 from medidiff.core.denoisers.estimate import Denoiser
+from medidiff.core.denoisers.mixture import MixtureOracle
 from medidiff.core.denoisers.network import NetDenoiser
 from medidiff.core.denoisers.oracle import GaussianOracle
 from medidiff.core.denoisers.unet import UNet
@@ -43,9 +44,20 @@ from medidiff.core.linear.operators import (
     stack,
 )
 from medidiff.core.posterior.proximal import ProximalData
-from medidiff.core.process.kernels import EDM, VP, Kernel
+from medidiff.core.process.kernels import (
+    EDM,
+    RDDM,
+    VP,
+    Cosine,
+    DiscreteVP,
+    Interpolant,
+    Kernel,
+    MeanReverting,
+    RectifiedFlow,
+    ResShift,
+)
 from medidiff.core.process.noise import Gaussian, ZCorrelated
-from medidiff.core.process.samplers import DDIM, Heun, PredictorCorrector, Renoise
+from medidiff.core.process.samplers import DDIM, Churn, Heun, Multistep, PredictorCorrector, Renoise
 
 Kind = Literal["kernel", "noise", "sampler", "operator", "denoiser", "wrapper", "posterior"]
 
@@ -54,8 +66,10 @@ Kind = Literal["kernel", "noise", "sampler", "operator", "denoiser", "wrapper", 
 class Entry:
     """A class under contract: its name in test output, how to make one, and facts that its tests use.
 
-    Facts of samplers: `affine` (its chains have closed-form moments, and spread), `order` (of convergence),
-    `covariance` (the largest relative error of the output's covariance at 60 evaluations).
+    Facts of kernels: `last_sigma` (s/a at t_min, where it is above 0.01).
+    Facts of samplers: `closed_form` (its output has spread, and moments in closed form), `voxelwise` (a
+    voxel is stepped by its own level alone), `order` (of convergence), `covariance` (the largest relative
+    error of the output's covariance at 60 evaluations).
     """
 
     name: str
@@ -94,6 +108,15 @@ def _oracle() -> Example:
     return Example(GaussianOracle.from_covariance(EDM(), mean, covariance), EDM(), (1, 3, 5))
 
 
+def _mixture() -> Example:
+    size = (1, 1, 3, 5)
+    parts = tuple(
+        GaussianOracle(EDM(), torch.full(size, mean).double(), torch.full((15,), sd**2).double())
+        for mean, sd in ((-1.0, 0.5), (1.0, 0.2))
+    )
+    return Example(MixtureOracle(parts, (0.3, 0.7)), EDM(), size[1:])
+
+
 def _network() -> Example:
     net = UNet(channels=(8, 16), blocks=(1, 1))
     generator = torch.Generator().manual_seed(0)
@@ -115,12 +138,22 @@ def _proximal(inner: Denoiser, operator: LinearOperator, y: torch.Tensor, sigma_
     )
 
 
+_PLAIN = {"closed_form": True, "voxelwise": True}
+
 CONTRACTS: dict[Kind, tuple[Entry, ...]] = {
     "kernel": (
         Entry("vp-linear", VP, VP),
         Entry("vp-constant-beta", VP, lambda: VP(beta_min=10.0, beta_max=10.0, t_min=5e-6)),
         Entry("edm", EDM, EDM),
         Entry("edm-narrow", EDM, lambda: EDM(sigma_min=0.01, sigma_max=5.0)),
+        Entry("ddpm", DiscreteVP, DiscreteVP.linear, {"last_sigma": 0.010001}),
+        Entry("ddpm-scaled-linear", DiscreteVP, DiscreteVP.scaled_linear, {"last_sigma": 0.0292}),
+        Entry("cosine", Cosine, Cosine),
+        Entry("rectified-flow", RectifiedFlow, RectifiedFlow),
+        Entry("resshift", ResShift, ResShift, {"last_sigma": 0.0401}),
+        Entry("rddm", RDDM, RDDM),
+        Entry("mean-reverting", MeanReverting, MeanReverting),
+        Entry("interpolant", Interpolant, Interpolant, {"last_sigma": 0.0142}),
     ),
     "noise": (
         Entry("gaussian", Gaussian, lambda slices: Gaussian()),
@@ -136,11 +169,17 @@ CONTRACTS: dict[Kind, tuple[Entry, ...]] = {
         ),
     ),
     "sampler": (
-        Entry("ddim", DDIM, DDIM, {"affine": True, "order": 1}),
-        Entry("ancestral", DDIM, lambda: DDIM(eta=1.0), {"affine": True, "order": 1}),
-        Entry("heun", Heun, Heun, {"affine": True, "order": 2, "covariance": 0.04}),
-        Entry("pc", PredictorCorrector, PredictorCorrector),
-        Entry("dds", Renoise, lambda: Renoise(kappa=1.0, eta=0.85), {"affine": True}),
+        Entry("ddim", DDIM, DDIM, {**_PLAIN, "order": 1}),
+        Entry("ancestral", DDIM, lambda: DDIM(eta=1.0), {**_PLAIN, "order": 1}),
+        Entry("heun", Heun, Heun, {**_PLAIN, "order": 2, "covariance": 0.04}),
+        Entry("multistep", Multistep, Multistep, {**_PLAIN, "order": 2, "covariance": 0.03}),
+        Entry(
+            "multistep-sde", Multistep, lambda: Multistep(eta=1.0), {**_PLAIN, "order": 2, "covariance": 0.03}
+        ),
+        Entry("euler-churn", Churn, lambda: Churn(DDIM()), {**_PLAIN, "order": 1}),
+        Entry("heun-churn", Churn, Churn, {**_PLAIN, "order": 2}),
+        Entry("pc", PredictorCorrector, PredictorCorrector, {"closed_form": True}),
+        Entry("dds", Renoise, lambda: Renoise(kappa=1.0, eta=0.85), {"closed_form": True}),
         Entry("plug-and-play", Renoise, Renoise),
     ),
     "operator": (
@@ -168,6 +207,7 @@ CONTRACTS: dict[Kind, tuple[Entry, ...]] = {
     ),
     "denoiser": (
         Entry("gaussian-oracle", GaussianOracle, _oracle),
+        Entry("mixture-oracle", MixtureOracle, _mixture),
         Entry("net", NetDenoiser, _network),
     ),
     "wrapper": (

@@ -1,4 +1,4 @@
-"""`medidiff bench projector|ct --out DIR`: measure this installation; bench.json and table.md."""
+"""`medidiff bench core|projector|ct --out DIR`: measure this installation; bench.json and table.md."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ from medidiff.cli.terminal import Terminal
 def add_arguments(parser: Parser) -> None:
     """One sub-verb a bench."""
     benches = parser.add_subparsers(metavar="NAME", required=True, dest="bench", parser_class=Parser)
+    _add_core(
+        benches.add_parser(
+            "core", help="moments of every sampler", description="Compare samplers with a law known exactly."
+        )
+    )
     _add_projector(
         benches.add_parser(
             "projector", help="speed and exactness of projections", description="Time A and its transpose."
@@ -33,6 +38,11 @@ def add_arguments(parser: Parser) -> None:
     _add_ct(
         benches.add_parser("ct", help="quality against FBP and TV", description="Reconstruct and compare.")
     )
+
+
+def _add_core(parser: Parser) -> None:
+    add_output(parser)
+    parser.set_defaults(run=_run, options=())
 
 
 def _add_projector(parser: Parser) -> None:

@@ -86,6 +86,9 @@ def _check(start: Tensor, grid: Tensor, kernel: Kernel) -> None:
 
 def _guard(x: Tensor, start: Tensor, kernel: Kernel, t: Tensor, step: int, levels: int) -> None:
     """Stop at the first value that is not finite, and say where; nothing is repaired."""
+    finite = torch.isfinite(x)
+    if x.shape == start.shape and bool(finite.all()):
+        return
     what = f"diffusion step {step + 1} of {levels} at sigma {float(kernel.sigma(t)):.3g}"
     if x.shape != start.shape:
         raise InputError(
@@ -94,9 +97,6 @@ def _guard(x: Tensor, start: Tensor, kernel: Kernel, t: Tensor, step: int, level
             got=str(tuple(x.shape)),
             fix="A denoiser keeps the shape of its state.",
         )
-    finite = torch.isfinite(x)
-    if bool(finite.all()):
-        return
     good = x[finite]
     span = f"the others from {good.min():.3g} to {good.max():.3g}" if good.numel() else "none finite"
     raise MedidiffError(
