@@ -18,6 +18,8 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, distributed
 
+from medidiff.errors import MissingError
+
 _PREFIX = "rank {}/"
 _CPU = torch.device("cpu")
 
@@ -100,7 +102,10 @@ def launched_team() -> Team:
 
 @contextlib.contextmanager
 def joined(device: torch.device) -> Iterator[Team]:
-    """The team of this process, ready to speak to the others until the body ends."""
+    """The team of this process, ready to speak to the others until the body ends.
+
+    Raises MissingError when the others cannot be reached.
+    """
     team = launched_team()
     if team.size == 1:
         yield replace(team, device=device)
@@ -108,7 +113,15 @@ def joined(device: torch.device) -> Iterator[Team]:
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    except (ValueError, RuntimeError) as error:
+        raise MissingError(
+            "team of processes",
+            expected=f"{team.size} processes that find each other",
+            got=str(error).partition("\n")[0],
+            fix="Start all with torchrun --nproc-per-node N -m medidiff train ..., or unset WORLD_SIZE.",
+        ) from error
     try:
         yield replace(team, device=device)
     finally:

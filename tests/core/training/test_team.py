@@ -25,9 +25,9 @@ from medidiff.core.training.checkpoints import LEFT_BY_A_KILL, folders, load
 from medidiff.core.training.objectives import Denoising, NoiseLevels
 from medidiff.core.training.randomness import generator, seed_of_rank
 from medidiff.core.training.settings import TrainSettings
-from medidiff.core.training.team import Team, launched_team
+from medidiff.core.training.team import Team, joined, launched_team
 from medidiff.core.training.trainer import train
-from medidiff.errors import InputError
+from medidiff.errors import InputError, MissingError
 
 Make = Callable[..., TrainSettings]
 PARTS = ("weights", "ema", "optimiser", "objective")
@@ -203,6 +203,17 @@ def test_a_team_of_one_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert (launched_team().leads, launched_team().size) == (False, 2)
+
+
+def test_a_team_without_the_others_says_how_to_start_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a scheduler that sets WORLD_SIZE, but no rendezvous, leaves."""
+    for name, value in (("RANK", "0"), ("WORLD_SIZE", "2")):
+        monkeypatch.setenv(name, value)
+    for name in ("MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(MissingError) as error, joined(torch.device("cpu")):
+        pytest.fail("joined nobody")
+    assert "torchrun" in error.value.fix
 
 
 CHILD = """
