@@ -23,12 +23,15 @@ from typing import Any, Literal
 
 import torch
 
+from medidiff.core.denoisers.adapters import Predicting, SigmaDenoiser
+from medidiff.core.denoisers.adapters.predicting import Prediction
 from medidiff.core.denoisers.estimate import Denoiser
 from medidiff.core.denoisers.mixture import MixtureOracle
+from medidiff.core.denoisers.gaussian_field import GaussianField
 from medidiff.core.denoisers.network import NetDenoiser
 from medidiff.core.denoisers.oracle import GaussianOracle
 from medidiff.core.denoisers.unet import UNet
-from medidiff.core.denoisers.wrappers import Flipped, Sliced
+from medidiff.core.denoisers.wrappers import Flipped, Guided, OnKernel, Sliced, Stacked, Tiled
 from medidiff.core.linear.operators import (
     Adjoint,
     Composed,
@@ -125,6 +128,17 @@ def _network() -> Example:
     return Example(NetDenoiser(net.eval(), EDM(), 1.0), EDM(), (1, 31, 45))
 
 
+def _predicting(kind: Prediction) -> Example:
+    """A made-up network on the usual table of betas; what predicts x0 answers with the little it sees."""
+    kernel = DiscreteVP.linear()
+
+    def network(x: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+        low = (step < 1)[:, None, None, None]
+        return torch.where(low & (kind == "sample"), x, 0.1 * x.tanh())
+
+    return Example(Predicting(network, kernel, 1000, kind, multiple=8), kernel, (1, 9, 13))
+
+
 def _proximal(inner: Denoiser, operator: LinearOperator, y: torch.Tensor, sigma_y: float) -> ProximalData:
     """With the r_eff of a prior of unit variance, solved to the end."""
     return ProximalData(
@@ -209,6 +223,19 @@ CONTRACTS: dict[Kind, tuple[Entry, ...]] = {
         Entry("gaussian-oracle", GaussianOracle, _oracle),
         Entry("mixture-oracle", MixtureOracle, _mixture),
         Entry("net", NetDenoiser, _network),
+        Entry("predicting-noise", Predicting, lambda: _predicting("epsilon")),
+        Entry("predicting-x0", Predicting, lambda: _predicting("sample")),
+        Entry("predicting-v", Predicting, lambda: _predicting("v_prediction")),
+        Entry(
+            "of-sigma",
+            SigmaDenoiser,
+            lambda: Example(
+                SigmaDenoiser(lambda x, sigma: x / (1 + sigma[:, None, None, None] ** 2), EDM()),
+                EDM(),
+                (1, 9, 13),
+            ),
+        ),
+        Entry("gaussian-field", GaussianField, lambda: Example(GaussianField(EDM()), EDM(), (1, 9, 13))),
     ),
     "wrapper": (
         Entry("sliced-axial", Sliced, lambda inner: Sliced(inner, axis=2, chunk=1000)),
@@ -216,6 +243,12 @@ CONTRACTS: dict[Kind, tuple[Entry, ...]] = {
         Entry("sliced-sagittal", Sliced, lambda inner: Sliced(inner, axis=4, chunk=3)),
         Entry("flipped", Flipped, Flipped),
         Entry("flipped-moved", Flipped, lambda inner: Flipped(inner, each=1, shift=3)),
+        Entry("guided-fully", Guided, lambda inner: Guided(inner, 1.0)),
+        Entry("tiled-offset", Tiled, lambda inner: Tiled(inner, tile=4, chunk=3)),
+        Entry("tiled-overlap", Tiled, lambda inner: Tiled(inner, tile=4, mode="overlap", overlap=2)),
+        Entry("tiled-once", Tiled, lambda inner: Tiled(inner, tile=8)),
+        Entry("stacked", Stacked, lambda inner: Stacked((inner, inner), (1, 1))),
+        Entry("on-the-same-kernel", OnKernel, lambda inner: OnKernel(inner, EDM(), EDM())),
     ),
     "posterior": (Entry("proximal-data", ProximalData, _proximal),),
 }

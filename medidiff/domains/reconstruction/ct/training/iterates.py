@@ -31,7 +31,7 @@ from medidiff.core.posterior.proximal import ProximalData
 from medidiff.core.process.kernels import Kernel
 from medidiff.core.process.noise import NoiseStreams
 from medidiff.core.training.objectives import NoiseLevels, white_loss
-from medidiff.core.training.trainer import generator
+from medidiff.core.training.randomness import generator
 from medidiff.domains.reconstruction.ct.methods.baselines import tv_image
 from medidiff.domains.reconstruction.ct.methods.fast import (
     FastSettings,

@@ -16,7 +16,8 @@ from torch import Tensor
 from medidiff.core.denoisers.network import NetDenoiser, build_network
 from medidiff.core.process.kernels import EDM
 from medidiff.core.training.objectives import Denoising
-from medidiff.core.training.trainer import TrainSettings, train
+from medidiff.core.training.settings import TrainSettings
+from medidiff.core.training.trainer import train
 from medidiff.domains.reconstruction.ct.training import iterates as iterates_module
 from medidiff.domains.reconstruction.ct.training import task
 from medidiff.domains.reconstruction.ct.training.data import (
@@ -248,6 +249,24 @@ def test_tuning_starts_from_a_prior_of_the_same_scaling(data: Path, tiny_prior: 
     assert error.value.what.endswith("scaling")
     with pytest.raises(MissingError):
         task.objective(settings(start_from="absent", objective=iterates), data)
+
+
+def test_strategies_reach_the_objective_that_uses_them(data: Path, tiny_prior: str) -> None:
+    """Min-SNR and even levels for white noise; an objective that would ignore one refuses it by name."""
+    on = {"min_snr": 5.0, "low_discrepancy_levels": True, "ema_power": 6.0}
+    found = task.objective(settings(strategies=on), data)
+    assert isinstance(found, Denoising)
+    assert len(found.strategies) == 2
+    iterates = {"objective": {"kind": "iterates", "groups": 1}, "start_from": "tiny"}
+    assert isinstance(task.objective(settings(**iterates, strategies={"ema_power": 6.0}), data), Iterates)
+    for options in (
+        {**iterates, "strategies": {"min_snr": 5.0}},
+        {"condition_channels": 1},
+        {"condition_channels": 1, "strategies": {"condition_dropout": 0.1}},
+    ):
+        with pytest.raises(InputError) as error:
+            task.objective(settings(**options), data)
+        assert error.value.got.split(", ")[0] in ("min_snr", "condition_channels", "condition_dropout")
 
 
 def test_the_facts_of_a_card_are_measured_and_pack(data: Path, tmp_path: Path) -> None:
