@@ -26,8 +26,8 @@ import torch
 from medidiff.core.denoisers.adapters import Predicting, SigmaDenoiser
 from medidiff.core.denoisers.adapters.predicting import Prediction
 from medidiff.core.denoisers.estimate import Denoiser
-from medidiff.core.denoisers.mixture import MixtureOracle
 from medidiff.core.denoisers.gaussian_field import GaussianField
+from medidiff.core.denoisers.mixture import MixtureOracle
 from medidiff.core.denoisers.network import NetDenoiser
 from medidiff.core.denoisers.oracle import GaussianOracle
 from medidiff.core.denoisers.unet import UNet

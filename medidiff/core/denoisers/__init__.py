@@ -5,8 +5,8 @@ reading a prior's card does not load MONAI.
 """
 
 from medidiff.core.denoisers.estimate import Carry, Context, Denoiser, Estimate
-from medidiff.core.denoisers.mixture import MixtureOracle
 from medidiff.core.denoisers.gaussian_field import GaussianField
+from medidiff.core.denoisers.mixture import MixtureOracle
 from medidiff.core.denoisers.oracle import GaussianOracle, Moments
 from medidiff.core.denoisers.wrappers import Ensemble, Flipped, Guided, OnKernel, Sliced, Stacked, Tiled
 

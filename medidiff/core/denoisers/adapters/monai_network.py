@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from medidiff.core.denoisers.adapters.predicting import Predicting, checked_prediction
