@@ -2,7 +2,7 @@
 
 A number that a benchmark gave is followed by a comment, which readers do not see, that names its row:
 
-    **+4.6 dB**<!-- benchmarks/results/ct/bench.json | T1 to T4 | diffusion_minus_best_tv_db.axial -->
+    **+4.6 dB**<!-- benchmarks/results/ct/bench.json; T1 to T4; diffusion_minus_best_tv_db.axial -->
 
 The number is the row's value, rounded to the decimals that are printed.
 """
@@ -28,7 +28,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 _CITED = re.compile(
-    r"([+\-−]?\d[\d,]*(?:\.\d+)?)[^\d<|\n]*<!--\s*(\S+\.json)\s*\|\s*(.*?)\s*\|\s*(\S+?)\s*-->"
+    r"([+\-−]?\d[\d,]*(?:\.\d+)?)[^\d<|\n]*<!--\s*(\S+\.json);\s*(.*?);\s*(\S+?)\s*-->"
 )
 
 
@@ -140,7 +140,7 @@ def test_a_number_that_differs_would_be_found(tmp_path: Path) -> None:
     rows = [{"case": "T1 to T4", "metric": "gain.axial", "value": 4.56}]
     file = tmp_path / "bench.json"
     file.write_text(json.dumps({"rows": rows}))
-    text = "by **{} dB**<!-- bench.json | T1 to T4 | gain.axial -->"
+    text = "by **{} dB**<!-- bench.json; T1 to T4; gain.axial -->"
     for printed, right in (("+4.6", True), ("4.56", True), ("5", True), ("+4.5", False), ("-4.6", False)):
         ((number, _, case, metric),) = cited(text.format(printed))
         assert (disagreement(number, file, case, metric) == "") is right, printed
