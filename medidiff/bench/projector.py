@@ -20,7 +20,8 @@ import torch
 
 from medidiff.bench.report import BenchResult, Row
 from medidiff.domains.reconstruction.ct.projection.projector import PackedProjector, Projector
-from medidiff.domains.reconstruction.ct.projection.system_matrix import build_matrix, forget_matrices
+from medidiff.domains.reconstruction.ct.projection.system import forget_systems
+from medidiff.domains.reconstruction.ct.projection.system_matrix import build_matrix
 from medidiff.domains.reconstruction.ct.scan.geometry import Grid, ParallelBeam
 from medidiff.progress import Progress, Report, silent
 
@@ -86,7 +87,7 @@ def _seconds(work: Callable[[], object], runs: int) -> float:
 
 
 def _ours(beam: ParallelBeam, grid: Grid, slices: int, case: str) -> tuple[list[Row], dict[str, float]]:
-    forget_matrices()
+    forget_systems()
     start = time.perf_counter()
     projector = Projector(beam, grid)
     build = time.perf_counter() - start
@@ -97,13 +98,13 @@ def _ours(beam: ParallelBeam, grid: Grid, slices: int, case: str) -> tuple[list[
     times = {
         "forward": _seconds(lambda: projector(image), _RUNS),
         "back": _seconds(lambda: projector.adjoint(rays), _RUNS),
-        "forward_packed": _seconds(lambda: projector.matrix.forward(packed), _RUNS),
-        "back_packed": _seconds(lambda: projector.matrix.back(packed_rays), _RUNS),
+        "forward_packed": _seconds(lambda: projector.system.forward(packed), _RUNS),
+        "back_packed": _seconds(lambda: projector.system.back(packed_rays), _RUNS),
         "build": build,
     }
     rows = [Row(case, f"seconds.{what}", value, "s", better="lower") for what, value in times.items()]
-    rows.append(Row(case, "matrix_megabytes", projector.matrix.bytes / 2**20, "MiB", better="lower"))
-    forget_matrices()
+    rows.append(Row(case, "matrix_megabytes", projector.system.bytes / 2**20, "MiB", better="lower"))
+    forget_systems()
     return rows, times
 
 
@@ -144,7 +145,7 @@ def _adjoint_error(beam: ParallelBeam, grid: Grid, dtype: torch.dtype, case: str
     """|<A x, y> - <x, A^T y>| / (|A x| |y|) on random slices, summed in float64."""
     operator = PackedProjector(build_matrix(beam, grid, dtype))
     generator = torch.Generator().manual_seed(0)
-    sizes = (operator.matrix.rays.width, operator.matrix.pixels.width)
+    sizes = (operator.system.pixel_count, operator.system.ray_count)
     x, y = (torch.randn(1, 1, n, 16, generator=generator, dtype=dtype) for n in sizes)
     ax, aty = operator(x).double(), operator.adjoint(y).double()
     gap = abs(float((ax * y).sum() - (x * aty).sum())) / float(ax.norm() * y.double().norm())

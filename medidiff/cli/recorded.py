@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from medidiff.cli.options import LEAST_PHOTONS, MOST_PHOTONS, MOST_VIEWS
-from medidiff.cli.verbs.reconstruct import Coupling, Method
+from medidiff.cli.verbs.reconstruct import Coupling, GeometryName, Method
 from medidiff.errors import InputError
 
 MOST_THREADS = 1024
@@ -51,6 +51,7 @@ class Options(_Part):
         Annotated[list[Annotated[float, Field(ge=-360, le=360)]], Field(min_length=1, max_length=MOST_VIEWS)]
         | None
     ) = None
+    geometry: GeometryName = "parallel"
     photons: float | None = Field(None, ge=LEAST_PHOTONS, le=MOST_PHOTONS)
     matrix: int | None = Field(None, ge=1)
     prior: str | None = Field(None, max_length=64)

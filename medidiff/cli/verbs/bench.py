@@ -20,6 +20,7 @@ from medidiff.cli.options import (
     whole,
 )
 from medidiff.cli.terminal import Terminal
+from medidiff.cli.verbs.reconstruct import GEOMETRIES
 
 
 def add_arguments(parser: Parser) -> None:
@@ -47,14 +48,17 @@ def _add_ct(parser: Parser) -> None:
     parser.add_argument("--input", type=Path, nargs="+", metavar="VOLUME", help="volumes (default: the demo)")
     parser.add_argument("--views", type=whole(1, MOST_VIEWS), default=24, metavar="N", help="views (24)")
     parser.add_argument(
-        "--arc-deg", type=positive("degrees", most=360), default=180.0, metavar="D", help="arc (180)"
+        "--arc-deg", type=positive("degrees", most=360), metavar="D", help="arc (a full scan)"
+    )
+    parser.add_argument(
+        "--geometry", choices=GEOMETRIES, default=GEOMETRIES[0], help="of the rays (parallel)"
     )
     parser.add_argument("--photons", type=photons, metavar="P", help="per bin (default: no noise)")
     add_output(parser)
     add_seed(parser)
     add_device(parser)
     add_prior(parser)
-    options = ("input", "views", "arc_deg", "photons", "seed", "device", "prior")
+    options = ("input", "views", "arc_deg", "geometry", "photons", "seed", "device", "prior")
     parser.set_defaults(run=_run, options=options)
 
 

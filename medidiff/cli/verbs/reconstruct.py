@@ -25,10 +25,11 @@ from medidiff.cli.summary import show
 from medidiff.cli.terminal import Terminal
 from medidiff.errors import InputError
 
-ARC_DEG = 180.0
-Method = Literal["fbp", "tv", "diffusion"]
+Method = Literal["fbp", "sirt", "cgls", "tv", "diffusion"]
+GeometryName = Literal["parallel", "fan-flat", "fan-curved"]
 Coupling = Literal["none", "tv", "noise", "both"]
 METHODS: tuple[str, ...] = get_args(Method)
+GEOMETRIES: tuple[str, ...] = get_args(GeometryName)
 COUPLINGS: tuple[str, ...] = get_args(Coupling)
 
 
@@ -38,7 +39,7 @@ def add_arguments(parser: Parser) -> None:
     ct = modalities.add_parser(
         "ct",
         help="sparse-view, limited-arc or low-dose CT",
-        description="Simulate a parallel-beam scan of a CT volume, reconstruct it, compare with the volume.",
+        description="Simulate a scan of a CT volume, reconstruct it, compare with the volume.",
     )
     ct.add_argument("input", type=Path, metavar="INPUT", help="NIfTI file, or a DICOM file or folder")
     _add_scan(ct)
@@ -59,7 +60,10 @@ def _add_scan(parser: ArgumentParser) -> None:
         "--arc-deg",
         type=positive("degrees", most=360),
         metavar="D",
-        help="arc of --views (180)",
+        help="arc of --views (a full scan: 180 parallel, 360 fan)",
+    )
+    scan.add_argument(
+        "--geometry", choices=GEOMETRIES, help="of the rays (parallel; a fan is a usual clinical gantry)"
     )
     scan.add_argument(
         "--photons",
@@ -118,9 +122,10 @@ def _run_ct(arguments: Namespace, terminal: Terminal) -> int:
 
 def scan_options(arguments: Namespace, angles: tuple[float, ...] | None) -> dict[str, Any]:
     """The arguments of `retrospective_ct` that the command line named."""
-    views = {"views": arguments.views, "arc_deg": arguments.arc_deg or ARC_DEG}
+    views = {"views": arguments.views, "arc_deg": arguments.arc_deg}
     return {
         **({"angles_deg": angles} if angles else views),
+        "geometry": arguments.geometry or GEOMETRIES[0],
         "photons": arguments.photons,
         "matrix": arguments.matrix,
         "methods": arguments.method,
