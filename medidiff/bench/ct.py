@@ -140,13 +140,17 @@ def measure(
         "ct",
         tuple(rows),
         skipped=(*skipped, "rival: no supervised network to compare with in this version"),
-        remarks=remarks(geometry, views, arc_deg, photons, [row for scores in done for row in scores.grid]),
+        remarks=remarks(views, arc_deg, photons, [row for scores in done for row in scores.grid], geometry),
         notes=notes,
     )
 
 
 def remarks(
-    geometry: str, views: int, arc_deg: float, photons: float | None, grid: Sequence[Mapping[str, Any]]
+    views: int,
+    arc_deg: float,
+    photons: float | None,
+    grid: Sequence[Mapping[str, Any]],
+    geometry: str = _GATED_GEOMETRY,
 ) -> tuple[str, ...]:
     """What a reader of the table must know; `grid` are the solves of total variation."""
     converged = sum(row["converged"] for row in grid)
@@ -167,12 +171,12 @@ def compare(
     *,
     views: int,
     arc_deg: float,
-    geometry: str,
     photons: float | None,
     seed: int,
     device: str,
     prior: str | None,
     matrix: int | None,
+    geometry: str = _GATED_GEOMETRY,
     progress: Report = silent,
 ) -> Scores:
     """All methods on one volume and one measurement of it."""

@@ -40,8 +40,10 @@ def _add_projector(parser: Parser) -> None:
     parser.add_argument("--size", type=whole(16, 2048), default=256, metavar="N", help="pixels a side (256)")
     parser.add_argument("--slices", type=whole(1, 1024), default=64, metavar="N", help="slices (64)")
     parser.add_argument("--views", type=views, default=(24, 180), metavar="N[,N]", help="views (24,180)")
+    text = "side of the cases that are no matrix (512; 0: none)"
+    parser.add_argument("--large", type=whole(0, 2048), default=512, metavar="N", help=text)
     add_output(parser)
-    parser.set_defaults(run=_run, options=("size", "slices", "views"))
+    parser.set_defaults(run=_run, options=("size", "slices", "views", "large"))
 
 
 def _add_ct(parser: Parser) -> None:

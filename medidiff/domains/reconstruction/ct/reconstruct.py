@@ -324,12 +324,13 @@ def _pieces(
 ) -> Iterator[tuple[str, Piece]]:
     """What each method gives of a slab; FBP is computed once, its seconds count for all that use it."""
     clock = Clock()
-    fbp = fbp_image(measurement) if start is None or methods != ("diffusion",) else None
+    after_fbp = {"fbp", "tv"} | ({"diffusion"} if start is None else set())
+    fbp = fbp_image(measurement) if after_fbp & set(methods) else None
     fbp_seconds = clock.lap()
     for method in methods:
         clock.lap()
         piece = _one(measurement, method, net, options, fbp, start, progress)
-        before = 0.0 if method == "diffusion" and start is not None else fbp_seconds
+        before = fbp_seconds if method in after_fbp else 0.0
         yield method, replace(piece, seconds=before + clock.lap())
 
 

@@ -19,7 +19,7 @@ from medidiff.domains.reconstruction.ct.methods.iterative import (
 )
 from medidiff.domains.reconstruction.ct.methods.tv import TOLERANCE, TVResult, relative_weights, tv
 from medidiff.domains.reconstruction.ct.projection.projector import Projector
-from medidiff.domains.reconstruction.ct.scan.measurement import CTMeasurement, truncated_share
+from medidiff.domains.reconstruction.ct.scan.measurement import CTMeasurement, truncated_rows
 from medidiff.progress import Report, silent
 
 MANY_VIEWS = 60  # above it the plain ramp blurs less than Hann helps
@@ -33,26 +33,36 @@ def fbp_image(measurement: CTMeasurement, window: Window | None = None) -> Tenso
     """
     geometry, grid = measurement.geometry, measurement.grid
     chosen = window or ("hann" if geometry.views <= MANY_VIEWS else "ramp")
-    extend = truncated_share(measurement) > 0
-    return fbp(_filled(measurement), geometry, grid, window=chosen, extend=extend).clamp_min_(0)
+    rows = truncated_rows(measurement)
+    truncated = torch.from_numpy(rows) if rows.any() else None
+    return fbp(_filled(measurement), geometry, grid, window=chosen, truncated=truncated).clamp_min_(0)
 
 
 def sirt_image(
     measurement: CTMeasurement, iterations: int = SIRT_ITERATIONS, progress: Report = silent
 ) -> Iterated:
     """SIRT from air; see `sirt`."""
-    projector = Projector(measurement.geometry, measurement.grid)
-    weights = _weights(measurement)
-    return sirt(_sinogram(measurement), projector, weights=weights, iterations=iterations, progress=progress)
+    return sirt(
+        _sinogram(measurement),
+        Projector(measurement.geometry, measurement.grid),
+        weights=_weights(measurement),
+        iterations=iterations,
+        progress=progress,
+    )
 
 
 def cgls_image(
     measurement: CTMeasurement, iterations: int = CGLS_ITERATIONS, progress: Report = silent
 ) -> Iterated:
-    """CGLS from air, stopped at the noise that the measurement's weights state; see `cgls`."""
-    projector = Projector(measurement.geometry, measurement.grid)
-    weights = _weights(measurement)
-    return cgls(_sinogram(measurement), projector, weights=weights, iterations=iterations, progress=progress)
+    """CGLS from air, stopped at the noise where the photons are known; see `cgls`."""
+    return cgls(
+        _sinogram(measurement),
+        Projector(measurement.geometry, measurement.grid),
+        weights=_weights(measurement),
+        noise_known=measurement.photons is not None,
+        iterations=iterations,
+        progress=progress,
+    )
 
 
 def tv_image(

@@ -30,15 +30,21 @@ _INDEX_BYTES = 128 << 20  # views are back-projected in groups whose tables are 
 
 
 def fbp(
-    sinogram: Tensor, geometry: Geometry, grid: Grid, *, window: Window = "hann", extend: bool = False
+    sinogram: Tensor,
+    geometry: Geometry,
+    grid: Grid,
+    *,
+    window: Window = "hann",
+    truncated: Tensor | None = None,
 ) -> Tensor:
     """The image in water units (slices, ny, nx) of line integrals (slices, views, detectors), not clipped.
 
     Hann suits up to about 60 views, the plain ramp many. An arc that was not measured is left out, not made
-    up for. Where the detector does not reach, a view adds nothing. `extend` continues truncated rows smoothly
-    to 0 before they are filtered, against the bright rim that their edge would cast.
+    up for. Where the detector does not reach, a view adds nothing. Rows that are `truncated`, (slices, views,
+    2) for their beginning and end, are continued smoothly to 0 before they are filtered, against the bright
+    rim that the cut would cast.
     """
-    filtered = _filtered(_weighted(sinogram, geometry), geometry, window, extend=extend)
+    filtered = _filtered(_weighted(sinogram, geometry), geometry, window, truncated)
     weights = torch.from_numpy(geometry.view_weights_rad() / MU_WATER)
     filtered *= weights.to(filtered).reshape(-1, 1)
     tiles = Tiles(grid, (geometry.views, geometry.detectors), len(sinogram))
@@ -63,11 +69,11 @@ def _weighted(sinogram: Tensor, geometry: Geometry) -> Tensor:
     return sinogram * weights.to(sinogram)
 
 
-def _filtered(sinogram: Tensor, geometry: Geometry, window: Window, *, extend: bool) -> Tensor:
+def _filtered(sinogram: Tensor, geometry: Geometry, window: Window, truncated: Tensor | None) -> Tensor:
     bins = sinogram.shape[-1]
-    more = bins // 2 if extend else 0
-    if more:
-        sinogram = _extended(sinogram, more)
+    more = 0 if truncated is None else bins // 2
+    if truncated is not None:
+        sinogram = _extended(sinogram, truncated, more)
     long = sinogram.shape[-1]
     size = 1 << (2 * long - 1).bit_length()
     n = torch.fft.fftfreq(size, 1 / size, dtype=torch.float64).round()
@@ -92,11 +98,11 @@ def _filtered(sinogram: Tensor, geometry: Geometry, window: Window, *, extend: b
     return filtered[..., more : more + bins]
 
 
-def _extended(sinogram: Tensor, more: int) -> Tensor:
-    """Rows continued on both sides by their end, falling as a squared cosine to 0 over `more` bins."""
+def _extended(sinogram: Tensor, truncated: Tensor, more: int) -> Tensor:
+    """Rows longer by `more` bins at each end: a squared cosine from a truncated end to 0, else 0."""
     fall = torch.cos(torch.linspace(0, math.pi / 2, more + 2, dtype=sinogram.dtype)[1:-1]).square()
-    left, right = sinogram[..., :1] * fall.flip(0), sinogram[..., -1:] * fall
-    return torch.cat([left, sinogram, right], -1)
+    ends = torch.stack([sinogram[..., 0], sinogram[..., -1]], -1) * truncated
+    return torch.cat([ends[..., :1] * fall.flip(0), sinogram, ends[..., 1:] * fall], -1)
 
 
 def _lines(geometry: Geometry, grid: Grid, start: int, stop: int) -> Rows:

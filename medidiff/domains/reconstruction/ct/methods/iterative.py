@@ -89,13 +89,14 @@ def cgls(
     *,
     weights: Tensor | None = None,
     start: Tensor | None = None,
+    noise_known: bool = True,
     iterations: int = CGLS_ITERATIONS,
     progress: Report = silent,
 ) -> Iterated:
     """CGLS of line integrals (slices, views, detectors).
 
     From `start`, an image in water units, or from air. `weights` are absolute (inverse variances); without
-    them nothing is known of the noise, and it does not stop early. A slice that has stopped is left alone.
+    them, or unless `noise_known`, it does not stop at the noise. A slice that has stopped is left alone.
     """
     system, tiles = projector.system, projector.tiles(len(sinogram))
     root = None if weights is None else tiles.pack_rays(weights.sqrt())
@@ -111,8 +112,8 @@ def cgls(
     p, gamma = s.clone(), _dot(s)
     first, square = gamma.clone(), _dot(r)
     count = max(float(rays_each.sum()), 1.0)
-    history = [_share(square, count)]
-    active = _active(gamma, first, square, rays_each, known=root is not None)
+    history, known = [_share(square, count)], noise_known and root is not None
+    active = _active(gamma, first, square, rays_each, known=known)
     while bool(active.any()) and len(history) <= iterations:
         q = weighed(system.forward(p))
         alpha = torch.where(active, gamma / _dot(q).clamp_min(1e-30), 0)
@@ -123,7 +124,7 @@ def cgls(
         p = s + torch.where(active, gamma / before.clamp_min(1e-30), 0) * p
         square = _dot(r)
         history.append(_share(square, count))
-        active &= _active(gamma, first, square, rays_each, known=root is not None)
+        active &= _active(gamma, first, square, rays_each, known=known)
         progress(Progress("cgls", len(history) - 1, iterations, f"rms residual {history[-1]:.2e}"))
     return Iterated(tiles.unpack(x), tuple(history), converged=not bool(active.any()))
 

@@ -184,13 +184,17 @@ def line_integrals(counts: NDArray[np.floating], photons: float) -> NDArray[np.f
     return np.asarray(-np.log(np.maximum(counts, 0.5) / photons), np.float32)
 
 
-def truncated_share(measurement: CTMeasurement) -> float:
-    """The share of rows (a view of a slice) that end inside the body, on either side of the detector."""
+def truncated_rows(measurement: CTMeasurement) -> NDArray[np.bool_]:
+    """Which rows (a view of a slice) begin or end inside the body, (slices, views, 2)."""
     ends = min(_END_BINS, measurement.geometry.detectors)
     noise = _DEVIATIONS / np.sqrt(ends * measurement.photons) if measurement.photons else 0.0
-    sinogram = measurement.sinogram
-    left, right = sinogram[..., :ends].mean(-1), sinogram[..., -ends:].mean(-1)
-    return float(np.mean(np.maximum(left, right) > _TRUNCATED + noise))
+    sides = (measurement.sinogram[..., :ends], measurement.sinogram[..., -ends:])
+    return np.stack([side.mean(-1) > _TRUNCATED + noise for side in sides], -1)
+
+
+def truncated_share(measurement: CTMeasurement) -> float:
+    """The share of rows that end inside the body, on either side of the detector."""
+    return float(np.mean(truncated_rows(measurement).any(-1)))
 
 
 def check_photons(photons: float) -> float:

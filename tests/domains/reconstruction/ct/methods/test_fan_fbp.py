@@ -80,6 +80,9 @@ def test_truncated_rows_are_extended() -> None:
     s = beam.bins_mm()[None]
     p = 2 * MU_WATER * np.sqrt(np.maximum(60.0**2 - s**2, 0)) + 0 * beam.angles_rad()[:, None]
     y = torch.from_numpy(p).float()[None]
-    plain, extended = (mean(fbp(y, beam, GRID, window="ramp", extend=e), 0, 36, 4) for e in (False, True))
+    cut = torch.ones(1, beam.views, 2, dtype=torch.bool)
+    plain, extended = (mean(fbp(y, beam, GRID, window="ramp", truncated=t), 0, 36, 4) for t in (None, cut))
     assert plain > 1.3
     assert abs(extended - 1) < 0.2
+    whole = fbp(y, beam, GRID, window="ramp", truncated=~cut)  # no row is cut
+    torch.testing.assert_close(whole, fbp(y, beam, GRID, window="ramp"), atol=1e-4, rtol=0)
