@@ -56,7 +56,7 @@ class Options(_Part):
         Annotated[list[Annotated[float, Field(ge=-360, le=360)]], Field(min_length=1, max_length=MOST_VIEWS)]
         | None
     ) = None
-    geometry: GeometryName = "parallel"
+    geometry: GeometryName | dict[str, Any] = "parallel"  # by name, or as `to_plain` has it
     photons: float | None = Field(None, ge=LEAST_PHOTONS, le=MOST_PHOTONS)
     matrix: int | None = Field(None, ge=1)
     prior: str | None = Field(None, max_length=64)

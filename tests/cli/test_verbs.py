@@ -343,3 +343,19 @@ def test_a_fan_is_rerun_with_its_geometry(here: Path, capsys: pytest.CaptureFixt
     assert (found["geometry"], found["arc_deg"]) == ("fan-curved", 360)
     assert main(["rerun", "o/provenance.json", "--input", "scan.nii.gz", "--quiet"]) == 0
     assert "identical" in capsys.readouterr().out
+
+
+def test_a_scan_of_ones_own_is_rerun(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A geometry from Python stands whole in the provenance."""
+    import medidiff as md
+    from medidiff.domains.reconstruction.ct import FanBeam
+
+    own = FanBeam((0.0, 100.0, 230.0), 80, 2.0, 0.5, 300.0, 500.0, curved=False)
+    volume = md.read_volume(_scan(here / "scan.nii.gz"), slices=(1, 3))
+    md.retrospective_ct(volume, geometry=own, methods="fbp").save(here / "o")
+    record = here / "o" / "provenance.json"
+    _changed(record, reading={"slices": [1, 3]})
+    assert main(["rerun", str(record), "--input", "scan.nii.gz", "--quiet"]) == 0
+    assert "identical" in capsys.readouterr().out
+    _changed(record, options={"geometry": {"geometry": "cone"}})
+    assert main(["rerun", str(record), "--input", "scan.nii.gz", "--quiet"]) == 3

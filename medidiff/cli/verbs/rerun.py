@@ -52,6 +52,10 @@ def _again(run: Recorded, source: Volume | CTMeasurement, device: str, terminal:
 
     options = run.options.model_dump(exclude={"method"}, exclude_unset=True)
     ways: dict[str, Any] = {"seed": run.seed, "device": device, "progress": terminal.progress}
+    if isinstance(options.get("geometry"), dict):
+        from medidiff.domains.reconstruction.ct.scan.geometry import from_plain
+
+        options["geometry"] = from_plain(options["geometry"])
     if isinstance(source, md.Volume):
         return md.retrospective_ct(source, **options, methods=run.options.method, **ways)
     return md.reconstruct_ct(source, **options, method=run.options.method, **ways)

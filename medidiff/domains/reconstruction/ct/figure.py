@@ -62,12 +62,12 @@ def _window(images: list[NDArray[np.float32]]) -> tuple[float, float]:
 
 def _title(report: dict[str, Any]) -> str:
     scan = report["measurement"]
-    dose = "without noise" if scan["photons"] is None else f"{scan['photons']:g} photons per bin"
-    if scan["photons"] is None and not report.get("protocol"):
-        dose = "as measured"
-    if scan["arc_deg"] is None:
-        return f"CT from {scan['views']} view{'s' * (scan['views'] > 1)}, {dose}"
-    return f"CT from {scan['views']} views over {scan['arc_deg']:g} degrees, {dose}"
+    views = f"CT from {scan['views']} view{'s' * (scan['views'] > 1)}"
+    arc = "" if scan["arc_deg"] is None else f" over {scan['arc_deg']:g} degrees"
+    if scan["photons"] is not None:
+        return f"{views}{arc}, {scan['photons']:g} photons per bin"
+    # Without a reference it may be a real scan, of which nobody told the dose.
+    return f"{views}{arc}, without noise" if report.get("protocol") else f"{views}{arc}"
 
 
 def _note(report: dict[str, Any]) -> str:

@@ -29,9 +29,14 @@ from medidiff.domains.reconstruction.ct.methods.baselines import (
     sirt_image,
     tv_image,
 )
+from medidiff.domains.reconstruction.ct.methods.choice import (
+    METHODS,
+    check_options,
+    check_unit,
+    checked_start,
+)
 from medidiff.domains.reconstruction.ct.methods.defaults import Defaults, defaults_of, model_error
 from medidiff.domains.reconstruction.ct.methods.fast import (
-    COUPLINGS,
     NOISY_COUPLINGS,
     Scaling,
     reconstruct_fast,
@@ -46,7 +51,6 @@ from medidiff.domains.reconstruction.ct.scan.measurement import (
     statistical_weights,
 )
 from medidiff.domains.reconstruction.ct.slabs import OVERLAP, numbered, slab_ranges, slab_slices
-from medidiff.errors import InputError
 from medidiff.io.volume import Units, Volume
 from medidiff.priors import Prior, choose, load
 from medidiff.progress import Report, silent
@@ -55,8 +59,8 @@ from medidiff.runs.provenance import provenance
 from medidiff.runs.report import start_report
 from medidiff.runs.result import Result
 
-METHODS = ("fbp", "sirt", "cgls", "tv", "diffusion")
-MODES = ("fast",)
+__all__ = ["METHODS", "check_options", "describe_measurement", "reconstruct_ct"]
+
 CHUNK = 4  # slices that the network takes at once: more leave the cache of a CPU
 
 
@@ -120,8 +124,8 @@ def reconstruct_ct(
     MissingError for want of a prior or memory.
     """
     clock, methods = Clock(), check_options(method, mode, coupling, device, seed)
-    _check_unit(measurement, methods)
-    start = None if start is None else _checked_start(start, measurement.shape, methods)
+    check_unit(measurement, methods)
+    start = None if start is None else checked_start(start, measurement.shape, methods)
     measurement = _weighted(measurement)
     most = slab_slices(measurement, methods)
     net = _prior(prior, measurement, device, float32=float32) if "diffusion" in methods else None
@@ -177,41 +181,6 @@ def reconstruct_ct(
         ),
         draw=draw,
     )
-
-
-def check_options(
-    method: str | Sequence[str], mode: str, coupling: str, device: str, seed: int
-) -> tuple[str, ...]:
-    """The methods asked for, each once, in the order of `METHODS`.
-
-    Raises InputError for a method, a mode, a coupling or a device that does not exist and for a negative
-    seed, whatever the data, and MissingError for a device that is not there.
-    """
-    if seed < 0:
-        raise InputError("seed", expected="0 or above", got=str(seed), fix="0 is the default.", argument=True)
-    check_choice("mode", mode, MODES)
-    check_choice("coupling", coupling, COUPLINGS)
-    choose_device(device)
-    return check_methods(method)
-
-
-def check_methods(method: str | Sequence[str]) -> tuple[str, ...]:
-    """The methods asked for, each once, in the order of `METHODS`; "all" is all of them.
-
-    Raises InputError for an unknown one, and for none.
-    """
-    asked = [method] if isinstance(method, str) else list(method)
-    for name in asked or [""]:
-        check_choice("method", name, (*METHODS, "all"))
-    return METHODS if "all" in asked else tuple(name for name in METHODS if name in asked)
-
-
-def check_choice(what: str, value: str, allowed: Sequence[str]) -> None:
-    """Raise InputError when `value` is not one of `allowed`."""
-    if value not in allowed:
-        raise InputError(
-            what, expected=", ".join(allowed), got=repr(value), fix="Choose one of these.", argument=True
-        )
 
 
 def describe_measurement(measurement: CTMeasurement) -> dict[str, Any]:
@@ -289,29 +258,6 @@ def _in_slabs(
             image.converged &= piece.converged
             image.residuals = _joined(image.residuals, first, piece.residuals, last)
     return images
-
-
-def _checked_start(
-    start: NDArray[np.floating], shape: tuple[int, int, int], methods: tuple[str, ...]
-) -> NDArray[np.floating]:
-    if "diffusion" not in methods:
-        raise InputError(
-            "start",
-            expected="method diffusion, which alone starts from an image",
-            got=", ".join(methods),
-            fix="Leave start out, or add diffusion.",
-            argument=True,
-        )
-    values = np.asarray(start)
-    if values.shape != shape or values.dtype.kind not in "iuf" or not np.isfinite(values).all():
-        finite = "" if values.shape != shape else ", not all finite numbers"
-        raise InputError(
-            "start",
-            expected=f"finite HU of shape {shape}",
-            got=f"shape {values.shape}{finite}",
-            fix="Give an image (z, y, x) on the measurement's grid, or none.",
-        )
-    return values
 
 
 def _pieces(
@@ -406,16 +352,6 @@ def _values(water: NDArray[np.float32], measurement: CTMeasurement) -> NDArray[n
     if measurement.length_unit == "mm":
         return water_to_hu(water)
     return np.asarray(water * np.float32(MU_WATER), np.float32)
-
-
-def _check_unit(measurement: CTMeasurement, methods: tuple[str, ...]) -> None:
-    if measurement.length_unit != "mm" and "diffusion" in methods:
-        raise InputError(
-            "measurement",
-            expected="lengths in mm for method diffusion, whose prior knows HU",
-            got="a length unit that is not known: values per unit, no HU",
-            fix=f"Take {', '.join(m for m in METHODS if m != 'diffusion')}, or give the pixel size in mm.",
-        )
 
 
 def _data_square(measurement: CTMeasurement, water: Tensor, first: int, last: int) -> float:

@@ -314,7 +314,7 @@ def test_one_view_makes_no_claim_on_an_arc(body: Body) -> None:
     assert (told["views"], told["arc_deg"], told["covered_deg"]) == (1, None, None)
     assert told["missing"] == "only edges whose normal lies at 0 degrees were measured"
     assert "1 view: the image is mostly what the method assumes" in result.warnings
-    assert figure._title(result.report) == "CT from 1 view, without noise"
+    assert figure._title(result.report) == "CT from 1 view"
     assert all(np.isfinite(result[name].array).all() for name in ("fbp", "tv"))
     assert result._repr_png_() is not None
 
@@ -326,20 +326,40 @@ def test_the_arc_of_the_scan_stands_beside_the_directions_covered(body: Body) ->
         175,
         180,
     )
-    assert figure._title(result.report) == "CT from 24 views over 175 degrees, without noise"
+    assert figure._title(result.report) == "CT from 24 views over 175 degrees"
 
 
 def test_defaults_are_those_of_the_directions(body: Body) -> None:
-    """24 views over a turn are 12 directions over half of one."""
+    """24 views over a turn are 12 directions over half of one, each line twice: the same minimiser."""
     volume = body(1, 32, 28, 8.0, 8.0)
     turn, half = (
         reconstruct_ct(simulate_ct(volume, views=v, arc_deg=a)[0], method="tv")
         for v, a in ((24, 360), (12, 180))
     )
-    names = ("tv_weight", "fast_first_hu", "fast_prox_factor")
+    names = ("fast_first_hu", "fast_prox_factor")
     assert [turn.provenance["options"][n] for n in names] == [half.provenance["options"][n] for n in names]
+    weight = half.provenance["options"]["tv_weight"]
+    assert turn.provenance["options"]["tv_weight"] == pytest.approx(2 * weight)
+    error = turn["tv"].array - half["tv"].array
+    assert np.sqrt(np.mean(error**2)) < 2.0  # HU; both stop a little before the minimum
     assert turn.warnings == ["12 of 24 views repeat a direction"]
     assert (turn.report["measurement"]["arc_deg"], half.report["measurement"]["arc_deg"]) == (360, 180)
+
+
+def test_a_fan_has_the_defaults_of_what_its_isocentre_sees(body: Body) -> None:
+    """24 views over a turn: 12 directions, each seen twice, by bins of about half a pixel."""
+    volume = body(1, 64, 64, 1.4, 1.4)
+    fan, half = (
+        reconstruct_ct(simulate_ct(volume, views=v, geometry=g)[0], method="tv")
+        for v, g in ((24, "fan-curved"), (12, "parallel"))
+    )
+    weights = [r.provenance["options"]["tv_weight"] for r in (fan, half)]
+    assert weights[0] / weights[1] == pytest.approx(
+        2 * 1.4 / (1086 * 2 * np.arcsin(250 / 595) / 736 * 595 / 1086)
+    )
+    assert fan.report["measurement"]["geometry"] == "fan-curved"
+    assert (fan.report["measurement"]["arc_deg"], fan.report["measurement"]["covered_deg"]) == (360, 180)
+    assert fan.warnings == []
 
 
 def test_weights_are_made_for_the_longer_side_of_a_pixel(body: Body) -> None:

@@ -39,10 +39,11 @@ def footprints(
 ) -> Footprints:
     """Ray numbers, entries and which of them count, each (pixels, views, bins), of pixel centres in mm."""
     cast = _parallel if isinstance(geometry, ParallelBeam) else _fan
-    first, share = cast(geometry, grid, x, y, kind)  # type: ignore[arg-type]  # chosen by the line above
+    first, share, scale = cast(geometry, grid, x, y, kind)  # type: ignore[arg-type]  # chosen by the line above
     bins = np.arange(share.shape[-1], dtype=np.int32)
     index = np.add(first.astype(np.int32)[..., None], bins, dtype=np.int32)
     keep = (share > 4 * np.finfo(kind).eps) & (index >= 0) & (index < geometry.detectors)
+    share *= scale
     index += (np.arange(geometry.views, dtype=np.int32) * geometry.detectors)[:, None]
     return index, share, keep
 
@@ -64,8 +65,8 @@ def _parallel(
     x: NDArray[np.float64],
     y: NDArray[np.float64],
     kind: type[np.floating],
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The first bin (pixels, views), and entries from there on (pixels, views, bins)."""
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """The first bin (pixels, views), shares from there on (.., bins), and what a share is worth."""
     du, theta = geometry.spacing_mm, geometry.angles_rad()
     w1, w2 = np.abs(np.cos(theta)) * grid.dx_mm, np.abs(np.sin(theta)) * grid.dy_mm
     b, a = (w1 + w2) / (2 * du), np.abs(w1 - w2) / (2 * du)  # in bins
@@ -76,8 +77,7 @@ def _parallel(
     edges = (first - left).astype(kind)[..., None] + np.arange(1, bins + 1, dtype=kind)
     cumulative = _symmetric(edges, b.astype(kind)[:, None], a.astype(kind)[:, None])
     share = np.diff(cumulative, axis=-1, prepend=kind(0))
-    share *= kind(MU_WATER * grid.dx_mm * grid.dy_mm / du)
-    return first, share
+    return first, share, np.asarray(MU_WATER * grid.dx_mm * grid.dy_mm / du, kind)
 
 
 def _symmetric(r: NDArray[Any], b: NDArray[Any], a: NDArray[Any]) -> NDArray[Any]:
@@ -97,7 +97,7 @@ def _fan(
     x: NDArray[np.float64],
     y: NDArray[np.float64],
     kind: type[np.floating],
-) -> tuple[NDArray[Any], NDArray[Any]]:
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """As `_parallel`."""
     beta = geometry.angles_rad()
     cos, sin = np.cos(beta), np.sin(beta)
@@ -123,8 +123,7 @@ def _fan(
     edges = np.arange(1, bins + 1, dtype=kind)
     parts = [part.astype(kind)[..., None] for part in (p0, p1, p2, p3)]
     share = np.diff(_trapezoid(edges, *parts), axis=-1, prepend=kind(0))
-    share *= (MU_WATER * height).astype(kind)[..., None]
-    return first, share
+    return first, share, (MU_WATER * height).astype(kind)[..., None]
 
 
 def _trapezoid(

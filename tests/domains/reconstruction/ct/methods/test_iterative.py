@@ -37,7 +37,7 @@ def test_cgls_is_the_weighted_least_squares_solution(beam: ParallelBeam | FanBea
     least = 0.0
     for r, one in zip(root, y.reshape(2, -1).numpy(), strict=True):
         least += np.linalg.lstsq(r[:, None] * a, r * one, rcond=None)[1][0]
-    assert found.residuals[-1] == pytest.approx(np.sqrt(least / y.numel()), rel=1e-4)
+    assert found.residuals[-1] == pytest.approx(np.sqrt(least / y.numel()), rel=1e-3)
     assert np.all(np.diff(found.residuals) <= 1e-9)
     assert torch.equal(weights, before)
 
