@@ -78,7 +78,7 @@ def test_rays_without_weight_do_not_matter(method: object) -> None:
     weights[0, 3, 10:20] = 0
     spoiled = y.clone()
     spoiled[0, 3, 10:20] = 50
-    one, other = (method(data, projector, weights=weights, iterations=5) for data in (y, spoiled))  # type: ignore[operator]
+    one, other = (method(data, projector, weights=weights, iterations=5) for data in (y, spoiled))  # type: ignore[operator]  # either function
     torch.testing.assert_close(one.image, other.image)
     assert one.residuals == pytest.approx(other.residuals)
 
@@ -88,6 +88,6 @@ def test_a_start_is_where_it_begins(method: object) -> None:
     projector = Projector(BEAM, GRID, torch.float64)
     truth = image(1)
     y = projector(truth[None, None])[0, 0]
-    found = method(y, projector, start=truth, iterations=2)  # type: ignore[operator]
+    found = method(y, projector, start=truth, iterations=2)  # type: ignore[operator]  # either function
     torch.testing.assert_close(found.image, truth)
     assert found.residuals[0] < 1e-12
