@@ -27,9 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
-_CITED = re.compile(
-    r"([+\-−]?\d[\d,]*(?:\.\d+)?)[^\d<|\n]*<!--\s*(\S+\.json);\s*(.*?);\s*(\S+?)\s*-->"
-)
+_CITED = re.compile(r"([+\-−]?\d[\d,]*(?:\.\d+)?)[^\d<|\n]*<!--\s*(\S+\.json);\s*(.*?);\s*(\S+?)\s*-->")
 
 
 def blocks(language: str, text: str = README) -> list[str]:

@@ -21,6 +21,7 @@ from medidiff.domains.reconstruction.ct import CTMeasurement, reconstruct_ct, sc
 from medidiff.domains.reconstruction.ct.methods.baselines import fbp_image, tv_image
 from medidiff.domains.reconstruction.ct.methods.tv import TVResult
 from medidiff.domains.reconstruction.ct.scan.attenuation import water_to_hu
+from medidiff.domains.reconstruction.ct.scan.geometry import FULL_ARC_DEG
 from medidiff.io import Volume, read_volume
 from medidiff.io.demo import demo_volume
 from medidiff.metrics import PLANES, PROTOCOL, body_mask, score_volume
@@ -36,7 +37,8 @@ AIMS = {None: 6.0, 1e5: 4.0}
 FBP_GATES = {None: 9.0, 1e5: 7.5}
 SSIM_GATE = 0.08
 BIAS_HU = 5.0
-_GATED_VIEWS, _GATED_ARC = 24, 180.0
+_METHODS = ("fbp", "tv", "diffusion")
+_GATED_VIEWS, _GATED_ARC, _GATED_GEOMETRY = 24, 180.0, "parallel"
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ def run(
     *,
     input: Sequence[Path] | None = None,
     views: int = 24,
-    arc_deg: float = 180.0,
+    arc_deg: float | None = None,
+    geometry: str = "parallel",
     photons: float | None = None,
     seed: int = 0,
     device: str = "auto",
@@ -74,6 +77,7 @@ def run(
         volumes,
         views=views,
         arc_deg=arc_deg,
+        geometry=geometry,
         photons=photons,
         seed=seed,
         device=device,
@@ -86,7 +90,8 @@ def measure(
     volumes: Sequence[tuple[str, Volume]],
     *,
     views: int = 24,
-    arc_deg: float = 180.0,
+    arc_deg: float | None = None,
+    geometry: str = "parallel",
     photons: float | None = None,
     matrix: int | None = None,
     seed: int = 0,
@@ -95,6 +100,7 @@ def measure(
     progress: Report = silent,
 ) -> BenchResult:
     """`run` on volumes in memory, each under the name of its case; `matrix` as `simulate_ct` takes it."""
+    arc_deg = FULL_ARC_DEG[geometry] if arc_deg is None else arc_deg
     done = []
     for number, (case, volume) in enumerate(volumes):
         progress(Progress("volumes", number, len(volumes), case))
@@ -104,6 +110,7 @@ def measure(
                 volume,
                 views=views,
                 arc_deg=arc_deg,
+                geometry=geometry,
                 photons=photons,
                 matrix=matrix,
                 seed=seed,
@@ -112,7 +119,8 @@ def measure(
                 progress=progress,
             )
         )
-    gated = views == _GATED_VIEWS and arc_deg == _GATED_ARC and len(done) > 1 and matrix is None
+    gated = views == _GATED_VIEWS and arc_deg == _GATED_ARC and geometry == _GATED_GEOMETRY
+    gated = gated and len(done) > 1 and matrix is None
     rows = [row for scores in done for row in rows_of(scores.case, [scores], photons, gated=False)]
     if len(done) > 1:
         rows += rows_of(f"mean of {len(done)}", done, photons, gated=gated)
@@ -125,28 +133,32 @@ def measure(
     ]
     notes = {
         "protocol": PROTOCOL,
-        "measurement": {"views": views, "arc_deg": arc_deg, "photons": photons},
+        "measurement": {"geometry": geometry, "views": views, "arc_deg": arc_deg, "photons": photons},
         "tv_grid": {scores.case: list(scores.grid) for scores in done},
     }
     return BenchResult(
         "ct",
         tuple(rows),
         skipped=(*skipped, "rival: no supervised network to compare with in this version"),
-        remarks=remarks(views, arc_deg, photons, [row for scores in done for row in scores.grid]),
+        remarks=remarks(views, arc_deg, photons, [row for scores in done for row in scores.grid], geometry),
         notes=notes,
     )
 
 
 def remarks(
-    views: int, arc_deg: float, photons: float | None, grid: Sequence[Mapping[str, Any]]
+    views: int,
+    arc_deg: float,
+    photons: float | None,
+    grid: Sequence[Mapping[str, Any]],
+    geometry: str = _GATED_GEOMETRY,
 ) -> tuple[str, ...]:
     """What a reader of the table must know; `grid` are the solves of total variation."""
     converged = sum(row["converged"] for row in grid)
     region, window, span = PROTOCOL["region"], PROTOCOL["window"], PROTOCOL["data_range"]
     noise = "no noise" if photons is None else f"{photons:g} photons a bin"
     return (
-        f"{views} views over {arc_deg:g} degrees, {noise}; region {region}, window {window} HU, data range "
-        f"{span} HU.",
+        f"{geometry}, {views} views over {arc_deg:g} degrees, {noise}; region {region}, window {window} HU, "
+        f"data range {span} HU.",
         f"best_tv: the best of lambda = {', '.join(f'{v:g}' for v in LAMBDAS)} mm (more where an end was "
         f"best), for each volume, plane and metric; {converged} of {len(grid)} solves converged (tv_grid).",
         "hu_bias_excess: mean over volumes of |bias| beyond the larger of best_tv's and 5 HU.",
@@ -164,14 +176,24 @@ def compare(
     device: str,
     prior: str | None,
     matrix: int | None,
+    geometry: str = _GATED_GEOMETRY,
     progress: Report = silent,
 ) -> Scores:
     """All methods on one volume and one measurement of it."""
     measurement, reference = simulate_ct(
-        volume, views=views, arc_deg=arc_deg, photons=photons, matrix=matrix, seed=seed, progress=progress
+        volume,
+        views=views,
+        arc_deg=arc_deg,
+        geometry=geometry,
+        photons=photons,
+        matrix=matrix,
+        seed=seed,
+        progress=progress,
     )
     result = score(
-        reconstruct_ct(measurement, method="all", prior=prior, seed=seed, device=device, progress=progress),
+        reconstruct_ct(
+            measurement, method=_METHODS, prior=prior, seed=seed, device=device, progress=progress
+        ),
         reference,
     )
     methods = result.report["methods"]

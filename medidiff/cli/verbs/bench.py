@@ -20,6 +20,7 @@ from medidiff.cli.options import (
     whole,
 )
 from medidiff.cli.terminal import Terminal
+from medidiff.cli.verbs.reconstruct import GEOMETRIES
 
 
 def add_arguments(parser: Parser) -> None:
@@ -49,22 +50,27 @@ def _add_projector(parser: Parser) -> None:
     parser.add_argument("--size", type=whole(16, 2048), default=256, metavar="N", help="pixels a side (256)")
     parser.add_argument("--slices", type=whole(1, 1024), default=64, metavar="N", help="slices (64)")
     parser.add_argument("--views", type=views, default=(24, 180), metavar="N[,N]", help="views (24,180)")
+    text = "side of the cases that are no matrix (512; 0: none)"
+    parser.add_argument("--large", type=whole(0, 2048), default=512, metavar="N", help=text)
     add_output(parser)
-    parser.set_defaults(run=_run, options=("size", "slices", "views"))
+    parser.set_defaults(run=_run, options=("size", "slices", "views", "large"))
 
 
 def _add_ct(parser: Parser) -> None:
     parser.add_argument("--input", type=Path, nargs="+", metavar="VOLUME", help="volumes (default: the demo)")
     parser.add_argument("--views", type=whole(1, MOST_VIEWS), default=24, metavar="N", help="views (24)")
     parser.add_argument(
-        "--arc-deg", type=positive("degrees", most=360), default=180.0, metavar="D", help="arc (180)"
+        "--arc-deg", type=positive("degrees", most=360), metavar="D", help="arc (a full scan)"
+    )
+    parser.add_argument(
+        "--geometry", choices=GEOMETRIES, default=GEOMETRIES[0], help="of the rays (parallel)"
     )
     parser.add_argument("--photons", type=photons, metavar="P", help="per bin (default: no noise)")
     add_output(parser)
     add_seed(parser)
     add_device(parser)
     add_prior(parser)
-    options = ("input", "views", "arc_deg", "photons", "seed", "device", "prior")
+    options = ("input", "views", "arc_deg", "geometry", "photons", "seed", "device", "prior")
     parser.set_defaults(run=_run, options=options)
 
 
