@@ -55,9 +55,9 @@ def carrying(source: MetaTensor, values: Tensor, affine: Tensor) -> MetaTensor:
     return MetaTensor(values.to(source.device), affine=affine, meta=meta, applied_operations=operations)
 
 
-def to_ras(affine: Any, meta: Mapping[str, Any]) -> NDArray[np.float64]:
+def to_ras(affine: Tensor, meta: Mapping[str, Any]) -> NDArray[np.float64]:
     """An affine that leads to the space which `meta` names, RAS or LPS, led to RAS."""
-    matrix = checked_affine(affine)
+    matrix = checked_affine(affine.detach().cpu().numpy())
     return _LPS_TO_RAS @ matrix if meta.get(MetaKeys.SPACE) == SpaceKeys.LPS else matrix
 
 

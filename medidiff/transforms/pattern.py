@@ -1,21 +1,21 @@
 """What every domain's transforms are made of: one definition, two forms.
 
-    @dataclass(frozen=True, kw_only=True)
+    @dataclass(kw_only=True)
     class _Blur(Operation):                    the definition: parameters, and what is done to one tensor
         width_mm: float = 2.0
 
         def apply(self, tensor): ...
 
-    @dataclass(frozen=True, kw_only=True)
+    @dataclass(kw_only=True)
     class Blur(_Blur, OfArray): ...            on a tensor
 
-    @dataclass(frozen=True)
+    @dataclass
     class Blurd(_Blur, OfKeys): ...            on the tensors of a dictionary, keys first
 
-Parameters stand once and are by keyword; a transform never changes after it was made, so that it pickles,
-compares and prints as what it is. It is neither lazy (MONAI applies what is pending before it) nor random
-(the seed is a parameter) nor invertible (`Invertd` passes it by: what a chain of them gives lies on the grid
-of its input).
+Parameters stand once and are by keyword; a transform pickles, compares and prints as what it is. (Frozen it
+cannot be: MONAI's `Invertd` sets `allow_missing_keys` for a while.) It is neither lazy (MONAI applies what is
+pending before it) nor random (the seed is a parameter) nor invertible (`Invertd` passes it by: what a chain
+of them gives lies on the grid of its input).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from medidiff.io.opening import naming
 
 
 class Operation(ABC):
-    """A definition: a frozen dataclass of parameters by keyword."""
+    """A definition: a dataclass of parameters by keyword."""
 
     def __post_init__(self) -> None:
         """Check the parameters when the transform is made, not at the first image."""
@@ -56,7 +56,7 @@ class OfArray(Operation, Transform):
         return self.apply(img)
 
 
-@dataclass(frozen=True)
+@dataclass
 class OfKeys(Operation, MapTransform):
     """The dictionary form of an operation: on each of `keys`, all else untouched.
 
@@ -77,7 +77,7 @@ class OfKeys(Operation, MapTransform):
                 fix="Name the entry that holds the image.",
                 argument=True,
             )
-        object.__setattr__(self, "keys", keys)
+        self.keys = keys
         self.check()
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:

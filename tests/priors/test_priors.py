@@ -244,7 +244,8 @@ def test_a_packed_prior_denoises_as_its_checkpoint(facts: dict[str, Any], tmp_pa
     net.load_state_dict(made.ema)
     full = NetDenoiser(net, EDM(sigma_min=0.01, sigma_max=5.0), 1.0)
     plain = NetDenoiser(build_network(CONFIG["network"]), full.kernel, 1.0)
-    x, t = torch.randn(2, 1, 9, 11), full.kernel.at_sigma(0.4)
+    x = torch.randn(2, 1, 9, 11).clamp(-2.5, 2.5)  # within the span that only the packed one knows
+    t = full.kernel.at_sigma(0.4)
     packed, ours, without = (d.denoise(x, t).x0 for d in (prior.denoiser, full, plain))
     assert 0 < (packed - ours).abs().max() < 0.01 * (ours - without).abs().max()
     assert prior.card.training.steps == 7

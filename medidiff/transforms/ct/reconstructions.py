@@ -31,19 +31,19 @@ class _Reconstruction(Operation):
         """By one method."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class _FBP(_Reconstruction):
     def reconstruct(self, measurement: CTMeasurement) -> Result:
         return reconstruct_ct(measurement, method="fbp")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class _TV(_Reconstruction):
     def reconstruct(self, measurement: CTMeasurement) -> Result:
         return reconstruct_ct(measurement, method="tv")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class _Diffusion(_Reconstruction):
     prior: str | None = None
     coupling: str = "none"
@@ -69,27 +69,27 @@ class _Diffusion(_Reconstruction):
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class FBP(_FBP, OfArray):
     """Filtered back-projection: sinogram (1, slices, views, detectors) -> image (1, X, Y, Z) in HU."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class FBPd(_FBP, OfKeys):
     """`FBP` of the sinograms under `keys`."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class TVReconstruct(_TV, OfArray):
     """3D total variation, its weight tuned by views, arc and dose: sinogram -> image in HU."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class TVReconstructd(_TV, OfKeys):
     """`TVReconstruct` of the sinograms under `keys`."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class DiffusionReconstruct(_Diffusion, OfArray):
     """Reconstruction with a diffusion prior: sinogram (1, slices, views, detectors) -> image in HU.
 
@@ -100,6 +100,6 @@ class DiffusionReconstruct(_Diffusion, OfArray):
     """
 
 
-@dataclass(frozen=True)
+@dataclass
 class DiffusionReconstructd(_Diffusion, OfKeys):
     """`DiffusionReconstruct` of the sinograms under `keys`."""

@@ -19,7 +19,7 @@ from medidiff.transforms.pattern import OfArray, OfKeys, Operation
 _ANY_GRID = Grid(SMALLEST_SIDE, SMALLEST_SIDE, 1.0, 1.0)  # views and arc are checked before a grid is known
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class _Scan(Operation):
     """A parallel-beam scan of an image in HU.
 
@@ -52,24 +52,24 @@ class _Scan(Operation):
         return to_sinogram(measurement, tensor)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class _SparseView(_Scan):
     views: int = 24
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class _LimitedAngle(_Scan):
     views: int = 60
     arc_deg: float = 120.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class _LowDose(_Scan):
     views: int = 180
     photons: float | None = 1e4
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class SparseViewCT(_SparseView, OfArray):
     """A CT scan of few views: image (1, X, Y, Z) in HU -> sinogram (1, slices, views, detectors).
 
@@ -80,26 +80,26 @@ class SparseViewCT(_SparseView, OfArray):
     """
 
 
-@dataclass(frozen=True)
+@dataclass
 class SparseViewCTd(_SparseView, OfKeys):
     """`SparseViewCT` of the images under `keys`."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class LimitedAngleCT(_LimitedAngle, OfArray):
     """A CT scan over an arc below 180 degrees, which leaves directions unmeasured; else as `SparseViewCT`."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class LimitedAngleCTd(_LimitedAngle, OfKeys):
     """`LimitedAngleCT` of the images under `keys`."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class LowDoseCT(_LowDose, OfArray):
     """A CT scan of many views and few photons; else as `SparseViewCT`."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class LowDoseCTd(_LowDose, OfKeys):
     """`LowDoseCT` of the images under `keys`."""
