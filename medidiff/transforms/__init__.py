@@ -1,13 +1,13 @@
 """medidiff inside MONAI pipelines: transforms, their dictionary twins, and inferers.
 
-    import medidiff as md
-    from monai.transforms import Compose, LoadImaged, SaveImaged
+    from monai.transforms import Compose, EnsureChannelFirstd, LoadImaged, SaveImaged
     from medidiff.transforms import DiffusionReconstructd, SparseViewCTd
 
     pipeline = Compose([
-        LoadImaged("image", ensure_channel_first=True),      # HU, any orientation and spacing
-        SparseViewCTd("image", views=24),                    # -> sinogram (1, slices, views, detectors)
-        DiffusionReconstructd("image"),                      # -> image on the grid of the file
+        LoadImaged("image"),
+        EnsureChannelFirstd("image"),      # HU, any orientation and spacing
+        SparseViewCTd("image", views=24),  # to a sinogram (1, slices, views, detectors)
+        DiffusionReconstructd("image"),    # to an image on the grid of the file
         SaveImaged("image", output_dir="out", output_postfix="diffusion"),
     ])
     pipeline({"image": "chest.nii.gz"})
