@@ -206,13 +206,13 @@ def _reference(volume: Volume, factor: int) -> Volume:
     return replace(mean, array=water_to_hu(mean.array), units="HU", notes=())
 
 
-def upsample(image: torch.Tensor) -> torch.Tensor:
-    """Cubic interpolation by 2, (n, y, x) to (n, 2y, 2x), whose 2 x 2 block mean is `image` exactly."""
+def upsample(image: torch.Tensor, factor: int = 2) -> torch.Tensor:
+    """Cubic interpolation, (n, y, x) to (n, factor y, factor x), whose block mean is `image` exactly."""
     fine = torch.nn.functional.interpolate(
-        image[:, None], scale_factor=2, mode="bicubic", align_corners=False
+        image[:, None], scale_factor=factor, mode="bicubic", align_corners=False
     )
-    residual = image[:, None] - torch.nn.functional.avg_pool2d(fine, 2)
-    fine += torch.nn.functional.interpolate(residual, scale_factor=2, mode="nearest")
+    residual = image[:, None] - torch.nn.functional.avg_pool2d(fine, factor)
+    fine += torch.nn.functional.interpolate(residual, scale_factor=factor, mode="nearest")
     return fine[:, 0]
 
 
