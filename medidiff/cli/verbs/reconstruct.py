@@ -1,4 +1,7 @@
-"""`medidiff reconstruct ct INPUT --views N --out DIR`: fewer views of your own scan, and how well they do."""
+"""`medidiff reconstruct ct INPUT --views N --out DIR`: fewer views of your own scan, and how well they do.
+
+With `--cohort FOLDER|LIST` in place of INPUT, of many scans.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from medidiff.cli import cohort
 from medidiff.cli.options import (
     MOST_VIEWS,
     Parser,
@@ -40,13 +44,20 @@ def add_arguments(parser: Parser) -> None:
         help="sparse-view, limited-arc or low-dose CT",
         description="Simulate a parallel-beam scan of a CT volume, reconstruct it, compare with the volume.",
     )
-    ct.add_argument("input", type=Path, metavar="INPUT", help="NIfTI file, or a DICOM file or folder")
+    what = ct.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "input", type=Path, metavar="INPUT", nargs="?", help="NIfTI file, or a DICOM file or folder"
+    )
+    what.add_argument(
+        "--cohort", type=Path, metavar="FOLDER|LIST", help="or many: a folder of them, or a list of paths"
+    )
     _add_scan(ct)
     _add_method(ct)
     add_output(ct, text="folder for images, figure.png, report.json, provenance.json")
     add_seed(ct)
     add_device(ct)
     add_prior(ct)
+    cohort.add_cohort(ct)
     ct.set_defaults(run=_run_ct)
 
 
@@ -100,20 +111,45 @@ def _run_ct(arguments: Namespace, terminal: Terminal) -> int:
             fix="Leave one of the two out.",
             argument=True,
         )
+    cohort.check_cohort(arguments)
+    if arguments.cohort is not None:
+        return _run_cohort(arguments, terminal)
     inputs = (arguments.input, arguments.angles_file)
     check_output(arguments.out, overwrite=arguments.overwrite, inputs=inputs)
     angles = read_angles(arguments.angles_file) if arguments.angles_file else None
 
     import medidiff as md
 
-    volume = md.read_volume(
-        arguments.input, series=arguments.series, slices=arguments.slices, units=arguments.units
-    )
+    reading = reading_options(arguments)
+    volume = md.read_volume(arguments.input, **reading)
     result = md.retrospective_ct(volume, **scan_options(arguments, angles), progress=terminal.progress)
     # How the file was read, for `rerun`: the domain saw only the volume.
-    result.provenance["reading"] = {name: getattr(arguments, name) for name in ("series", "slices", "units")}
+    result.provenance["reading"] = reading
     show(result, result.save(arguments.out, overwrite=arguments.overwrite), terminal)
     return 0
+
+
+def _run_cohort(arguments: Namespace, terminal: Terminal) -> int:
+    scans = cohort.scans_of(arguments)
+    angles = read_angles(arguments.angles_file) if arguments.angles_file else None
+
+    import medidiff as md
+    from medidiff.core.device import choose_device
+    from medidiff.priors import find
+    from medidiff.runs.cohort import Work
+
+    # What is wrong for every scan is said once, before any worker starts.
+    choose_device(arguments.device)
+    if arguments.prior is not None:
+        find(arguments.prior)
+    options = scan_options(arguments, angles)
+    work = Work("reconstruct ct", md.read_volume, reading_options(arguments), md.retrospective_ct, options)
+    return cohort.run(arguments, work, scans, terminal)
+
+
+def reading_options(arguments: Namespace) -> dict[str, Any]:
+    """The arguments of `read_volume` that the command line named."""
+    return {name: getattr(arguments, name) for name in ("series", "slices", "units")}
 
 
 def scan_options(arguments: Namespace, angles: tuple[float, ...] | None) -> dict[str, Any]:
