@@ -32,7 +32,7 @@ LEAST_WORKER_MB = 1024
 """Python with torch takes 600 MiB before it has read a voxel."""
 
 _START_SECONDS = 120.0  # a worker imports torch, on a machine that may be busy
-_CLOSE_SECONDS = 5.0
+_CLOSE_SECONDS = 30.0  # a worker that is being started anew is waited for, then stopped
 _MIB = 1 << 20
 _ADDRESS = re.compile(r"((tcp|tls)://)?(\[[0-9a-fA-F:]+\]|[\w.\-]+):\d{1,5}")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")

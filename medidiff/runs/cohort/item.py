@@ -26,8 +26,8 @@ from typing import Any, Literal, Protocol
 from medidiff.errors import InputError, MedidiffError, MissingError, places, recognised
 from medidiff.progress import Progress
 from medidiff.runs.clock import Clock, limit_memory
-from medidiff.runs.plain import to_json, to_plain
-from medidiff.runs.result import Result
+from medidiff.runs.plain import read_json, to_json, to_plain
+from medidiff.runs.result import PROVENANCE, REPORT, Result
 
 _ALONE = threading.Lock()
 """A worker with several threads does one item at a time all the same: memory was shared out so."""
@@ -146,15 +146,15 @@ def _done_or_kept(job: Job, notes: list[str]) -> Row:
     _go_on(job)
     source = job.work.read(job.path, **job.work.reading)
     there = job.folder.exists()
-    if there and (kept := _kept(job, source.origin)) is not None:
-        return _row(job, kept, kept=True)
+    if there and _is_done(job, source.origin):
+        return _row(job, kept=True)
     if there:
         notes.append(f"item {job.number}: its scan or its files changed, so that it was done again")
     result = job.work.function(source, **job.work.options, progress=lambda record: _go_on(job, record))
     result.provenance["reading"] = dict(job.work.reading)
     result.provenance["cohort"] = {"asked": job.work.asked()}
     result.save(job.folder, overwrite=there)
-    return _row(job, result)
+    return _row(job)
 
 
 def _go_on(job: Job, record: Progress | None = None) -> None:
@@ -163,23 +163,25 @@ def _go_on(job: Job, record: Progress | None = None) -> None:
         raise _Stopped
 
 
-def _kept(job: Job, origin: str) -> Result | None:
-    """The result in the item's folder, if it is whole, of this scan and of what was asked."""
+def _is_done(job: Job, origin: str) -> bool:
+    """Whether the item's folder is whole, of this scan and of what was asked."""
     try:
         found = Result.load(job.folder)
         whole = found.digests() == found.provenance.get("outputs")
     except InputError:
-        return None
+        return False
     cohort = found.provenance.get("cohort")
     asked = cohort.get("asked") if isinstance(cohort, dict) else None
-    same = asked == job.work.asked() and origin in found.provenance["inputs"].values()
-    return found if whole and same else None
+    return whole and asked == job.work.asked() and origin in found.provenance["inputs"].values()
 
 
-def _row(job: Job, result: Result, *, kept: bool = False) -> Row:
-    report, record = result.report, result.provenance
-    plain: dict[str, Any] = to_plain(report["methods"])
-    methods = {name: {k: row[k] for k in ("seconds", "metrics") if k in row} for name, row in plain.items()}
+def _row(job: Job, *, kept: bool = False) -> Row:
+    """What the item's own folder says, so that the tables say the same."""
+    report, record = read_json(job.folder / REPORT), read_json(job.folder / PROVENANCE)
+    methods = {
+        name: {key: facts[key] for key in ("seconds", "metrics") if key in facts}
+        for name, facts in report["methods"].items()
+    }
     return Row(
         job.number,
         "done",
