@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from medidiff.runs.cohort import Existing, Local, Row, Summary, Work
 
 MOST_WORKERS = 256
+SCHEDULER_SECONDS = 10.0
 _RESUME = "items that are done are kept: the same command with --resume goes on."
 
 
@@ -37,7 +38,9 @@ def add_cohort(parser: ArgumentParser) -> None:
 
 def check_cohort(arguments: Namespace) -> None:
     """Refuse options of a cohort without one, and --overwrite with one."""
-    given = [name for name in ("workers", "scheduler", "resume") if getattr(arguments, name)]
+    given = [
+        name for name in ("workers", "scheduler", "resume") if getattr(arguments, name) not in (None, False)
+    ]
     if arguments.cohort is None and given:
         raise InputError(
             f"--{given[0]}",
@@ -97,7 +100,9 @@ def run(arguments: Namespace, work: Work, scans: Scans, terminal: Terminal) -> i
 def _cluster(arguments: Namespace) -> Local | Existing:
     from medidiff.runs.cohort import Existing, Local
 
-    return Existing(arguments.scheduler) if arguments.scheduler else Local(arguments.workers or 1)
+    if arguments.scheduler is not None:
+        return Existing(arguments.scheduler, SCHEDULER_SECONDS)
+    return Local(arguments.workers or 1)
 
 
 def _table(rows: Sequence[Row]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,10 +33,3 @@ def scans(tmp_path: Path) -> Callable[..., list[Path]]:
         return paths
 
     return make
-
-
-@pytest.fixture(autouse=True)
-def _path_for_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers see this checkout, however the tests were started."""
-    root = str(Path(__file__).resolve().parents[3])
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]))
