@@ -26,6 +26,7 @@ from medidiff.runs.cohort.table import Summary, asked
 _log = logging.getLogger(__name__)
 
 MOST_DEATHS = 3
+_SMALLER = "Take fewer --workers, or smaller scans."
 _TICK_SECONDS = 1.0
 _ALONE_TICKS = 60  # ticks without a worker after which a person is told
 
@@ -160,7 +161,7 @@ class _Loop:
             return failed(number, reason, attempts=self.tried[number])
         self.tried[number] += died - 1
         if self.tried[number] >= MOST_DEATHS:
-            reason = f"its worker died {self.tried[number]} times: killed, or out of memory"
+            reason = f"its worker died {self.tried[number]} times: killed, or out of memory. {_SMALLER}"
             return failed(number, reason, attempts=self.tried[number])
         _log.warning("item %d: its worker died; the item is done again", number)
         return None
