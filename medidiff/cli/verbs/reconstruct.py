@@ -1,6 +1,7 @@
 """`medidiff reconstruct ct INPUT --out DIR`: a sinogram as it was measured, or fewer views of a volume.
 
 A volume (`--views N`) is measured, reconstructed and compared with itself; of a sinogram there is no truth.
+With `--cohort FOLDER|LIST` in place of INPUT, of many volumes.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from medidiff.cli import cohort
 from medidiff.cli.options import (
     MOST_VIEWS,
     Parser,
@@ -49,8 +51,16 @@ def add_arguments(parser: Parser) -> None:
         description="Reconstruct a measured sinogram; or measure a CT volume in few views, reconstruct it "
         "and compare with the volume.",
     )
-    ct.add_argument(
-        "input", type=Path, metavar="INPUT", help="NIfTI, a DICOM file or folder, or a sinogram (HDF5)"
+    what = ct.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "input",
+        type=Path,
+        metavar="INPUT",
+        nargs="?",
+        help="NIfTI, a DICOM file or folder, or a sinogram (HDF5)",
+    )
+    what.add_argument(
+        "--cohort", type=Path, metavar="FOLDER|LIST", help="or many volumes: a folder, or a list of paths"
     )
     _add_scan(ct)
     _add_method(ct)
@@ -58,6 +68,7 @@ def add_arguments(parser: Parser) -> None:
     add_seed(ct)
     add_device(ct)
     add_prior(ct)
+    cohort.add_cohort(ct)
     ct.set_defaults(run=_run_ct)
 
 
@@ -121,8 +132,11 @@ def _run_ct(arguments: Namespace, terminal: Terminal) -> int:
             fix="Leave one of the two out.",
             argument=True,
         )
-    sinogram = is_hdf5(arguments.input)
+    cohort.check_cohort(arguments)
+    sinogram = arguments.cohort is None and is_hdf5(arguments.input)
     _check_scan(arguments, sinogram=sinogram)
+    if arguments.cohort is not None:
+        return _run_cohort(arguments, terminal)
     inputs = (arguments.input, arguments.angles_file)
     check_output(arguments.out, overwrite=arguments.overwrite, inputs=inputs)
     angles = read_angles(arguments.angles_file) if arguments.angles_file else None
@@ -170,12 +184,35 @@ def _retrospective(arguments: Namespace, angles: tuple[float, ...] | None, termi
     """What few views of a volume say of it."""
     import medidiff as md
 
-    reading = {"series": arguments.series, "slices": arguments.slices, "units": arguments.units or "hu"}
+    reading = reading_options(arguments)
     volume = md.read_volume(arguments.input, **reading)
     result = md.retrospective_ct(volume, **scan_options(arguments, angles), progress=terminal.progress)
     # How the file was read, for `rerun`: the domain saw only the volume.
     result.provenance["reading"] = reading
     return result
+
+
+def _run_cohort(arguments: Namespace, terminal: Terminal) -> int:
+    scans = cohort.scans_of(arguments)
+    angles = read_angles(arguments.angles_file) if arguments.angles_file else None
+
+    import medidiff as md
+    from medidiff.core.device import choose_device
+    from medidiff.priors import find
+    from medidiff.runs.cohort import Work
+
+    # What is wrong for every scan is said once, before any worker starts.
+    choose_device(arguments.device)
+    if arguments.prior is not None:
+        find(arguments.prior)
+    options = scan_options(arguments, angles)
+    work = Work("reconstruct ct", md.read_volume, reading_options(arguments), md.retrospective_ct, options)
+    return cohort.run(arguments, work, scans, terminal)
+
+
+def reading_options(arguments: Namespace) -> dict[str, Any]:
+    """The arguments of `read_volume` that the command line named."""
+    return {"series": arguments.series, "slices": arguments.slices, "units": arguments.units or "hu"}
 
 
 def scan_options(arguments: Namespace, angles: tuple[float, ...] | None) -> dict[str, Any]:
