@@ -10,7 +10,7 @@ from typing import Any
 
 from monai.data.meta_tensor import MetaTensor
 
-from medidiff.domains.reconstruction.ct.scan.geometry import SMALLEST_SIDE, Grid, ParallelBeam
+from medidiff.domains.reconstruction.ct.scan.geometry import SMALLEST_SIDE, Grid, default_geometry
 from medidiff.domains.reconstruction.ct.simulate import check_noise, simulate_ct
 from medidiff.transforms.ct.sinogram import to_sinogram
 from medidiff.transforms.images import to_volume
@@ -21,15 +21,17 @@ _ANY_GRID = Grid(SMALLEST_SIDE, SMALLEST_SIDE, 1.0, 1.0)  # views and arc are ch
 
 @dataclass(kw_only=True)
 class _Scan(Operation):
-    """A parallel-beam scan of an image in HU.
+    """A scan of an image in HU.
 
-    views: over `arc_deg`, its end excluded. photons: per detector bin, None for no noise. matrix: the longer
+    views: over `arc_deg` (None: a full scan), its end excluded. geometry: parallel, fan-flat or fan-curved.
+    photons: per detector bin, None for no noise. matrix: the longer
     side of what will be reconstructed; by default the image's, halved while it is above 256. seed: of the
     noise.
     """
 
     views: int
-    arc_deg: float = 180.0
+    arc_deg: float | None = None
+    geometry: str = "parallel"
     photons: float | None = None
     matrix: int | None = None
     seed: int = 0
@@ -37,7 +39,7 @@ class _Scan(Operation):
     def check(self) -> None:
         """Raise InputError for a scan that cannot be, whatever the image."""
         check_noise(self.photons, 0.0)
-        ParallelBeam.sparse(self.views, self.arc_deg, grid=_ANY_GRID)
+        default_geometry(self.geometry, _ANY_GRID, views=self.views, arc_deg=self.arc_deg)
 
     def apply(self, tensor: Any) -> MetaTensor:
         """The sinogram (1, slices, views, detectors) of an image (1, X, Y, Z) in HU."""
@@ -45,6 +47,7 @@ class _Scan(Operation):
             to_volume(tensor),
             views=self.views,
             arc_deg=self.arc_deg,
+            geometry=self.geometry,
             photons=self.photons,
             matrix=self.matrix,
             seed=self.seed,
@@ -60,7 +63,7 @@ class _SparseView(_Scan):
 @dataclass(kw_only=True)
 class _LimitedAngle(_Scan):
     views: int = 60
-    arc_deg: float = 120.0
+    arc_deg: float | None = 120.0
 
 
 @dataclass(kw_only=True)
@@ -73,9 +76,10 @@ class _LowDose(_Scan):
 class SparseViewCT(_SparseView, OfArray):
     """A CT scan of few views: image (1, X, Y, Z) in HU -> sinogram (1, slices, views, detectors).
 
-    views: over `arc_deg`, its end excluded. photons: per detector bin, None for no noise. matrix: the longer
-    side of what will be reconstructed; by default the image's, halved while it is above 256. seed: of the
-    noise, which is drawn alike for every image. The image is a MetaTensor of any orientation and spacing.
+    views: over `arc_deg` (None: a full scan), its end excluded. geometry: parallel, fan-flat or fan-curved.
+    photons: per detector bin, None for no noise. matrix: the longer side of what will be reconstructed; by
+    default the image's, halved while it is above 256. seed: of the noise, which is drawn alike for every
+    image. The image is a MetaTensor of any orientation and spacing.
     Raises InputError for a scan or an image that cannot be.
     """
 

@@ -24,7 +24,7 @@ import torch
 from monai.data.meta_tensor import MetaTensor
 from torch import Tensor
 
-from medidiff.domains.reconstruction.ct.scan.geometry import Grid, ParallelBeam
+from medidiff.domains.reconstruction.ct.scan.geometry import Grid, from_plain
 from medidiff.domains.reconstruction.ct.scan.measurement import CTMeasurement
 from medidiff.domains.reconstruction.ct.simulate import upsample
 from medidiff.errors import InputError
@@ -118,14 +118,9 @@ def _measurement(sinogram: MetaTensor, plain: Mapping[str, Any]) -> CTMeasuremen
     sizes, photons = plain["grid"], float(plain["photons"])
     return CTMeasurement(
         sinogram.as_tensor().detach().cpu()[0].numpy().astype(np.float32),
-        _geometry(plain["geometry"]),
+        from_plain(plain["geometry"]),
         Grid(int(sizes["ny"]), int(sizes["nx"]), float(sizes["dy_mm"]), float(sizes["dx_mm"])),
         np.asarray(plain["affine"], np.float64),
         photons=None if math.isnan(photons) else photons,
         origin=str(plain["origin"]),
     )
-
-
-def _geometry(plain: Mapping[str, Any]) -> ParallelBeam:
-    """The rays of `to_plain`."""
-    return ParallelBeam.from_plain(plain)
