@@ -24,9 +24,8 @@ class _Scan(Operation):
     """A scan of an image in HU.
 
     views: over `arc_deg` (None: a full scan), its end excluded. geometry: parallel, fan-flat or fan-curved.
-    photons: per detector bin, None for no noise. matrix: the longer
-    side of what will be reconstructed; by default the image's, halved while it is above 256. seed: of the
-    noise.
+    photons: per detector bin, None for no noise. matrix: the longer side of what will be reconstructed; by
+    default the image's, halved while it is above 256. seed: of the noise.
     """
 
     views: int
