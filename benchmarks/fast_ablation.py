@@ -29,7 +29,7 @@ from medidiff.runs.provenance import machine, versions
 PEOPLE, SHORT = 3, 60
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
-    "no flips": {"flips": 0},
+    "as it is: no flips, not moved": {"flips": 0, "shift": 1},
     "two flips a level": {"flips": 2},
     "4 levels": {"evaluations": 4},
     "8 levels": {"evaluations": 8},

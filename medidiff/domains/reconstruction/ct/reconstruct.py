@@ -2,9 +2,9 @@
 
     measurement -> Start (an image) -> method -> Result
 
-The methods share their data: FBP starts total variation, total variation (a few iterations) starts the
-diffusion loop. A volume that does not fit into memory is done in overlapping slabs (`slabs`). Everything
-is in the measurement's canonical orientation.
+The methods share their data: FBP starts total variation, and total variation the diffusion loop. A
+volume that does not fit into memory is done in overlapping slabs (`slabs`). Everything is in the canonical
+orientation of the measurement.
 """
 
 from __future__ import annotations

@@ -45,10 +45,11 @@ NOISY_COUPLINGS = ("noise", "both")  # of re-noising, so kappa must be above 0
 class FastSettings:
     """The loop's numbers, all in HU where they are levels; `defaults.json` holds those of each case.
 
-    `prox_factor` multiplies the card's error. `flips`: orientations averaged a level, 0 for none; each is
-    moved by less than `shift` pixels.
-    `noise_length_mm` and `z_weight` (of |D_z HU|, per HU/mm) act with coupling noise, tv or both. Without
-    `defaults_for` nothing is coupled.
+    `prox_factor` multiplies the card's error. `flips`: orientations averaged a level, 0 for the image as it
+    is; each is moved by less than `shift` pixels. `noise_length_mm` and `z_weight` (of |D_z HU|, per HU/mm)
+    act with coupling noise, tv or both. Without `defaults_for` nothing is coupled.
+
+    ValueError: `shift` above 1 with no orientation to move.
     """
 
     first_hu: float = 200.0
@@ -63,6 +64,10 @@ class FastSettings:
     coupling: str = "none"
     noise_length_mm: float = 0.0
     z_weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.shift > 1 and not self.flips:
+            raise ValueError(f"shift {self.shift} moves orientations, and flips is 0: set shift to 1")
 
     @property
     def passes(self) -> int:

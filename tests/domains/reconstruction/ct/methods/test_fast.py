@@ -199,3 +199,8 @@ def test_air_bounds_the_image_from_below(body: Callable[..., Volume]) -> None:
         scaled_problem(m, WATER, CPU), net, KERNEL, WATER, lambda s: 10.0, start, 2.5, EXACT
     )
     assert image.min() >= -1e-6
+
+
+def test_a_shift_without_an_orientation_to_move_is_refused() -> None:
+    with pytest.raises(ValueError, match="flips is 0"):
+        replace(EXACT, shift=8)
