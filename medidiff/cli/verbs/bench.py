@@ -66,11 +66,16 @@ def _add_ct(parser: Parser) -> None:
         "--geometry", choices=GEOMETRIES, default=GEOMETRIES[0], help="of the rays (parallel)"
     )
     parser.add_argument("--photons", type=photons, metavar="P", help="per bin (default: no noise)")
+    text = "many geometries, views, arcs and doses instead; PSNR alone"
+    parser.add_argument("--table", action="store_true", help=text)
+    text = "a supervised network beside: a run of `medidiff train` on ct-rival.yaml"
+    parser.add_argument("--rival", type=Path, metavar="RUN", help=text)
     add_output(parser)
     add_seed(parser)
     add_device(parser)
     add_prior(parser)
-    options = ("input", "views", "arc_deg", "geometry", "photons", "seed", "device", "prior")
+    scan = ("views", "arc_deg", "geometry", "photons")
+    options = ("input", *scan, "table", "rival", "seed", "device", "prior")
     parser.set_defaults(run=_run, options=options)
 
 
