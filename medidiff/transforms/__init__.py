@@ -3,14 +3,14 @@
     from monai.transforms import Compose, EnsureChannelFirstd, LoadImaged, SaveImaged
     from medidiff.transforms import DiffusionReconstructd, SparseViewCTd
 
-    pipeline = Compose([
+    steps = [
         LoadImaged("image"),
-        EnsureChannelFirstd("image"),      # HU, any orientation and spacing
+        EnsureChannelFirstd("image"),  # HU, any orientation and spacing
         SparseViewCTd("image", views=24),  # to a sinogram (1, slices, views, detectors)
-        DiffusionReconstructd("image"),    # to an image on the grid of the file
+        DiffusionReconstructd("image"),  # to an image on the grid of the file
         SaveImaged("image", output_dir="out", output_postfix="diffusion"),
-    ])
-    pipeline({"image": "chest.nii.gz"})
+    ]
+    Compose(steps)({"image": "chest.nii.gz"})
 
 Between the two the sinogram is a MetaTensor with the identity as affine; to save it, use
 `SaveImaged(..., resample=False)`. `pattern` says how a domain adds its own.

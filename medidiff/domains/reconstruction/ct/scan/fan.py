@@ -2,9 +2,9 @@
 
 The source at angle beta, R from the axis, and the detector D from the source, behind the axis:
 
-    source (R sin beta, -R cos beta),  central ray d = (-sin beta, cos beta),  detector axis e = (cos beta,
-    sin beta) flat:    v = D tan(gamma)          v along the bins in mm, gamma the angle from the central ray
-    curved:  v = D gamma               bins on a circle about the source
+    source (R sin beta, -R cos beta),   central ray d = (-sin beta, cos beta),   bins e = (cos beta, sin beta)
+    flat:    v = D tan(gamma)     v along the bins in mm, gamma the angle from the central ray
+    curved:  v = D gamma          bins on a circle about the source
 
 The ray (beta, gamma) is the parallel ray theta = beta - gamma, s = R sin(gamma). (With the fan turned the
 other way, as in many books, it is beta + gamma.) A point X lies at L = R + X.d along and E = X.e across, so
