@@ -1,12 +1,14 @@
 """The numbers of the README: CT reconstruction of the four test people, by the shipped defaults.
 
-    python benchmarks/ct_tests.py --data DIR --out benchmarks/results [--only clean dose curve native]
+    python benchmarks/ct_tests.py --data DIR --out benchmarks/results [--only STUDY ...]
 
 DIR holds `test/` of the CT data. T1 to T4 are one block of 24 slices of each test person; T2 is measured on
 its grid of 512 x 512. All images are 256 x 256, but for `native`.
 
     clean, dose     24 views, without noise and at 1e5 photons a bin
+    arc             60 views over 120 degrees without noise; the demo patient is a fifth volume
     curve           8 to 60 views without noise, the middle 12 slices of each block, the means alone
+    table           other geometries, arcs and doses, in the same way
     native          T2 as an image of 512 x 512
 
 The test people are measured, never tuned on; the bar is that of `medidiff bench ct`.
@@ -19,9 +21,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from medidiff.bench.ct import measure
-from medidiff.bench.report import BenchResult
+from medidiff.bench.ct import TABLE, Arm, Scan, measure, measure_table
 from medidiff.io import read_volume
+from medidiff.io.demo import demo_volume
 
 BLOCKS = {
     "T1": ("t001_s1", 12),
@@ -43,7 +45,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=list(STUDIES), choices=list(STUDIES))
     arguments = parser.parse_args()
     for name in arguments.only:
-        result = STUDIES[name](arguments.data, prior=arguments.prior)
+        result = STUDIES[name](arguments.data, Arm(prior=arguments.prior))
         result = replace(result, name=f"ct-tests-{name}")
         result.write(arguments.out / f"ct-tests-{name}", overwrite=True)
         print(result.table(), flush=True)
@@ -59,26 +61,16 @@ def blocks(data: Path, slices: int = SLICES, names: tuple[str, ...] = tuple(BLOC
     return out
 
 
-def curve(data: Path, prior: str | None) -> BenchResult:
-    """The means over the four people for every number of views."""
-    volumes, rows = blocks(data, CURVE_SLICES), []
-    for views in CURVE_VIEWS:
-        found = measure(volumes, views=views, prior=prior)
-        rows += [
-            replace(row, case=f"{row.case}, {views} views", gate=None, aim=None)
-            for row in found.rows
-            if row.case.startswith("mean")
-        ]
-        print(f"{views} views done", flush=True)
-    remarks = found.remarks[1:]  # the first says how many views the last one had
-    return replace(found, rows=tuple(rows), remarks=remarks, notes={"protocol": found.notes["protocol"]})
-
-
+CURVE = tuple(Scan(views) for views in CURVE_VIEWS)
 STUDIES = {
-    "clean": lambda data, prior: measure(blocks(data), prior=prior),
-    "dose": lambda data, prior: measure(blocks(data), photons=PHOTONS, prior=prior),
-    "native": lambda data, prior: measure(blocks(data, names=("T2",)), matrix=NATIVE, prior=prior),
-    "curve": curve,
+    "clean": lambda data, arm: measure(blocks(data), Scan(), arm),
+    "dose": lambda data, arm: measure(blocks(data), Scan(photons=PHOTONS), arm),
+    "arc": lambda data, arm: measure([*blocks(data), ("demo", demo_volume())], Scan(60, 120.0), arm),
+    "native": lambda data, arm: measure(blocks(data, names=("T2",)), Scan(), arm, matrix=NATIVE),
+    "curve": lambda data, arm: measure_table(blocks(data, CURVE_SLICES), CURVE, arm),
+    "table": lambda data, arm: measure_table(
+        blocks(data, CURVE_SLICES), [scan for scan in TABLE if scan not in CURVE], arm
+    ),
 }
 
 

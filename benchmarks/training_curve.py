@@ -25,7 +25,7 @@ from safetensors.torch import load_file
 from medidiff.core.denoisers.network import NetDenoiser, build_network
 from medidiff.core.device import precision
 from medidiff.core.process.kernels import EDM
-from medidiff.core.training.trainer import TrainSettings
+from medidiff.core.training.settings import TrainSettings
 from medidiff.domains.reconstruction.ct.methods.defaults import defaults_for
 from medidiff.domains.reconstruction.ct.methods.fast import Scaling, reconstruct_fast
 from medidiff.domains.reconstruction.ct.training.data import read_split

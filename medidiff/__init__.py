@@ -15,6 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from medidiff.domains.reconstruction.ct.files import read_sinogram, write_sinogram
     from medidiff.domains.reconstruction.ct.reconstruct import reconstruct_ct
     from medidiff.domains.reconstruction.ct.retrospective import retrospective_ct, score
     from medidiff.domains.reconstruction.ct.scan.measurement import CTMeasurement
@@ -41,11 +42,13 @@ __all__ = [
     "demo_volume",
     "list_series",
     "print_progress",
+    "read_sinogram",
     "read_volume",
     "reconstruct_ct",
     "retrospective_ct",
     "score",
     "simulate_ct",
+    "write_sinogram",
 ]
 
 _HOMES = {
@@ -60,11 +63,13 @@ _HOMES = {
     "demo_volume": "io.demo",
     "list_series": "io.reading",
     "print_progress": "progress",
+    "read_sinogram": "domains.reconstruction.ct.files",
     "read_volume": "io.reading",
     "reconstruct_ct": "domains.reconstruction.ct.reconstruct",
     "retrospective_ct": "domains.reconstruction.ct.retrospective",
     "score": "domains.reconstruction.ct.retrospective",
     "simulate_ct": "domains.reconstruction.ct.simulate",
+    "write_sinogram": "domains.reconstruction.ct.files",
 }
 
 

@@ -20,10 +20,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from medidiff.errors import OutputError
-
-ONLY_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
-"""What the system says to a writer alone; the other refusals may come from reading as well."""
+from medidiff.errors import ONLY_WRITING, OutputError
 
 _CANNOT_WRITE = ONLY_WRITING | {
     errno.EACCES,

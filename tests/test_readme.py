@@ -97,14 +97,30 @@ def test_each_verb_is_shown() -> None:
 
 
 def test_python_blocks_use_public_names() -> None:
+    """`md.NAME`, and what is imported from `medidiff.transforms`, which that module's `__all__` lists."""
+    tree = ast.parse((ROOT / "medidiff" / "transforms" / "__init__.py").read_text(encoding="utf-8"))
+    (listed,) = (node.value for node in tree.body if ast.unparse(node).startswith("__all__"))
     for block in blocks("python"):
+        nodes = list(ast.walk(ast.parse(block)))
         used = {
             node.attr
-            for node in ast.walk(ast.parse(block))
+            for node in nodes
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "md"
         }
-        assert used
+        froms = [n for n in nodes if isinstance(n, ast.ImportFrom) and n.module == "medidiff.transforms"]
+        imported = {alias.name for node in froms for alias in node.names}
+        assert used | imported
         assert used <= set(medidiff.__all__)
+        assert imported <= set(ast.literal_eval(listed))
+
+
+def test_a_pipeline_that_is_shown_is_the_one_that_runs() -> None:
+    """`tests/transforms` and `tests/test_wheel.py` run the lines of the module's docstring."""
+    tree = ast.parse((ROOT / "medidiff" / "transforms" / "__init__.py").read_text(encoding="utf-8"))
+    runs = re.findall(r"^ {4}(.*)$", ast.get_docstring(tree, clean=False) or "", re.M)
+    for block in blocks("python"):
+        if "medidiff.transforms" in block:
+            assert [line for line in block.splitlines() if line] == [line for line in runs if line]
 
 
 def cited(text: str) -> Iterator[tuple[str, str, str, str]]:

@@ -1,26 +1,29 @@
-"""Quality of CT reconstruction against filtered back-projection and the best-tuned total variation.
+"""Quality of CT reconstruction against filtered back-projection, total variation and a supervised network.
 
 The bar is an oracle: for each volume, each plane and each metric on its own, the total variation that scores
 best on that very volume, over a grid of lambda run to convergence along a descending path, with and without
 weights, the package's own total variation included; where the best lambda ends the grid, the grid grows. Its
 HU bias and roughness are those of the best mean PSNR. FBP is the better of two windows. The diffusion arm has
-no such luxury: its numbers come from the defaults. Protocol: `medidiff.metrics`.
+no such luxury: its numbers come from the defaults. A rival is `medidiff.bench.rival`'s. Protocol:
+`medidiff.metrics`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from medidiff.bench.report import BenchResult, Row
+from medidiff.bench.rival import RIVALS, Rival, read_rival
 from medidiff.domains.reconstruction.ct import CTMeasurement, reconstruct_ct, score, simulate_ct
 from medidiff.domains.reconstruction.ct.methods.baselines import fbp_image, tv_image
 from medidiff.domains.reconstruction.ct.methods.tv import TVResult
 from medidiff.domains.reconstruction.ct.scan.attenuation import water_to_hu
+from medidiff.domains.reconstruction.ct.scan.geometry import FULL_ARC_DEG
 from medidiff.io import Volume, read_volume
 from medidiff.io.demo import demo_volume
 from medidiff.metrics import PLANES, PROTOCOL, body_mask, score_volume
@@ -30,13 +33,58 @@ from medidiff.runs.clock import Clock
 LAMBDAS = (3e-3, 1e-3, 5e-4, 2e-4, 1e-4)  # mm; then outwards from an end that is best:
 ABOVE, BELOW = (1e-2, 3e-2), (5e-5, 2e-5)
 TV_ITERATIONS = 2000
-GATES = {None: 3.7, 1e5: 2.5}
-WORST_GATES: dict[float | None, float] = {None: 2.5}  # of each volume
-AIMS = {None: 6.0, 1e5: 4.0}
-FBP_GATES = {None: 9.0, 1e5: 7.5}
-SSIM_GATE = 0.08
 BIAS_HU = 5.0
-_GATED_VIEWS, _GATED_ARC = 24, 180.0
+METHODS = ("fbp", "tv", "diffusion")
+
+
+@dataclass(frozen=True)
+class Scan:
+    """How a volume is measured. `arc_deg` None is the full scan, `photons` None is without noise."""
+
+    views: int = 24
+    arc_deg: float | None = None
+    geometry: str = "parallel"
+    photons: float | None = None
+
+    @property
+    def degrees(self) -> float:
+        """The arc."""
+        return FULL_ARC_DEG[self.geometry] if self.arc_deg is None else self.arc_deg
+
+    def words(self) -> str:
+        """For a reader: geometry, views, arc, noise."""
+        noise = "no noise" if self.photons is None else f"{self.photons:g} photons a bin"
+        return f"{self.geometry}, {self.views} views over {self.degrees:g} degrees, {noise}"
+
+
+@dataclass(frozen=True)
+class Gates:
+    """What the mean over several volumes must reach, and should: dB over total variation in every plane.
+
+    worst: of each volume. fbp: dB over FBP. ssim: over total variation, axial.
+    """
+
+    gain: float
+    aim: float
+    worst: float | None = None
+    fbp: float | None = None
+    ssim: float | None = None
+
+
+GATES = {
+    (24, 180.0, "parallel", None): Gates(3.7, 6.0, worst=2.5, fbp=9.0, ssim=0.08),
+    (24, 180.0, "parallel", 1e5): Gates(2.5, 4.0, fbp=7.5),
+    (60, 120.0, "parallel", None): Gates(3.0, 5.0),
+}
+TABLE = (
+    *(Scan(views) for views in (8, 16, 24, 60)),
+    *(Scan(24, photons=photons) for photons in (1e6, 1e5, 1e4)),
+    *(Scan(60, arc) for arc in (150.0, 120.0, 90.0)),
+    Scan(60, 120.0, photons=1e5),
+    *(Scan(views, geometry=fan) for fan in ("fan-flat", "fan-curved") for views in (24, 48)),
+    Scan(48, geometry="fan-flat", photons=1e5),
+)
+"""What `bench ct --table` measures: one thing changed at a time from 24 parallel views without noise."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +101,11 @@ def run(
     *,
     input: Sequence[Path] | None = None,
     views: int = 24,
-    arc_deg: float = 180.0,
+    arc_deg: float | None = None,
+    geometry: str = "parallel",
     photons: float | None = None,
+    table: bool = False,
+    rival: Path | None = None,
     seed: int = 0,
     device: str = "auto",
     prior: str | None = None,
@@ -62,134 +113,159 @@ def run(
 ) -> BenchResult:
     """Measure, reconstruct and score each volume (default: the demo's); one row a number.
 
-    The gates of the issue that asked for the bench stand on the mean over several volumes, for 24 views over
-    180 degrees without noise and at 1e5 photons. Volumes are named volume 1, 2 ... in the order given.
+    `table` measures the scans of `TABLE`, the others' options aside, and keeps the PSNR alone. `rival` is the
+    training run of a supervised network. Volumes are named volume 1, 2 ... in the order given.
     """
     volumes = (
         [("demo", demo_volume())]
         if not input
         else [(f"volume {number}", read_volume(path)) for number, path in enumerate(input, 1)]
     )
-    return measure(
-        volumes,
-        views=views,
-        arc_deg=arc_deg,
-        photons=photons,
-        seed=seed,
-        device=device,
-        prior=prior,
-        progress=progress,
-    )
+    network = None if rival is None else read_rival(rival)
+    arm = Arm(prior=prior, rival=network, seed=seed, device=device, progress=progress)
+    if table:
+        return measure_table(volumes, TABLE, arm)
+    return measure(volumes, Scan(views, arc_deg, geometry, photons), arm)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is compared with the baselines, and how: a prior's name, a supervised network or none."""
+
+    prior: str | None = None
+    rival: Rival | None = None
+    seed: int = 0
+    device: str = "auto"
+    progress: Report = silent
 
 
 def measure(
     volumes: Sequence[tuple[str, Volume]],
+    scan: Scan = Scan(),
+    arm: Arm = Arm(),
     *,
-    views: int = 24,
-    arc_deg: float = 180.0,
-    photons: float | None = None,
     matrix: int | None = None,
-    seed: int = 0,
-    device: str = "auto",
-    prior: str | None = None,
-    progress: Report = silent,
 ) -> BenchResult:
-    """`run` on volumes in memory, each under the name of its case; `matrix` as `simulate_ct` takes it."""
+    """One scan of volumes in memory, each under the name of its case; `matrix` as `simulate_ct` takes it.
+
+    The gates stand on the mean over several volumes.
+    """
     done = []
     for number, (case, volume) in enumerate(volumes):
-        progress(Progress("volumes", number, len(volumes), case))
-        done.append(
-            compare(
-                case,
-                volume,
-                views=views,
-                arc_deg=arc_deg,
-                photons=photons,
-                matrix=matrix,
-                seed=seed,
-                device=device,
-                prior=prior,
-                progress=progress,
-            )
-        )
-    gated = views == _GATED_VIEWS and arc_deg == _GATED_ARC and len(done) > 1 and matrix is None
-    rows = [row for scores in done for row in rows_of(scores.case, [scores], photons, gated=False)]
-    if len(done) > 1:
-        rows += rows_of(f"mean of {len(done)}", done, photons, gated=gated)
-    skipped = [] if len(done) > 1 else ["means: one volume"]
+        arm.progress(Progress("volumes", number, len(volumes), case))
+        done.append(compare(case, volume, scan, arm, matrix=matrix))
+    several = len(done) > 1
+    gated = several and matrix is None
+    gates = GATES.get((scan.views, scan.degrees, scan.geometry, scan.photons)) if gated else None
+    rows = [row for scores in done for row in rows_of(scores.case, [scores])]
+    if several:
+        rows += rows_of(f"mean of {len(done)}", done, gates)
+    skipped = [] if several else ["means: one volume"]
     skipped += [
         f"{plane}, {scores.case}: no slice with enough of the body"
         for scores in done
         for plane in PLANES
         if not scores.scores["diffusion"][plane]
     ]
+    skipped += [] if arm.rival else ["rival: no run given (--rival)"]
     notes = {
         "protocol": PROTOCOL,
-        "measurement": {"views": views, "arc_deg": arc_deg, "photons": photons},
+        "measurement": {
+            "geometry": scan.geometry,
+            "views": scan.views,
+            "arc_deg": scan.degrees,
+            "photons": scan.photons,
+        },
         "tv_grid": {scores.case: list(scores.grid) for scores in done},
     }
+    grid = [row for scores in done for row in scores.grid]
     return BenchResult(
         "ct",
         tuple(rows),
-        skipped=(*skipped, "rival: no supervised network to compare with in this version"),
-        remarks=remarks(views, arc_deg, photons, [row for scores in done for row in scores.grid]),
+        skipped=tuple(skipped),
+        remarks=remarks([scan], grid, arm.rival),
         notes=notes,
     )
 
 
+def measure_table(
+    volumes: Sequence[tuple[str, Volume]],
+    scans: Sequence[Scan],
+    arm: Arm = Arm(),
+) -> BenchResult:
+    """PSNR of every method over several scans: of the volume, or the means where there are several."""
+    rows: list[Row] = []
+    grid: list[Mapping[str, Any]] = []
+    skipped: list[str] = []
+    for number, scan in enumerate(scans):
+        arm.progress(Progress("scans", number, len(scans), scan.words()))
+        found = measure(volumes, scan, arm)
+        skipped += [what for what in found.skipped if what not in skipped]
+        grid += [row for search in found.notes["tv_grid"].values() for row in search]
+        rows += [
+            replace(row, case=f"{row.case}, {scan.words()}", gate=None, aim=None)
+            for row in found.rows
+            if "_db." in row.metric and (len(volumes) == 1 or row.case.startswith("mean"))
+        ]
+    return BenchResult(
+        "ct-table",
+        tuple(rows),
+        skipped=tuple(skipped),
+        remarks=remarks([], grid, arm.rival),
+        notes={"protocol": PROTOCOL},
+    )
+
+
 def remarks(
-    views: int, arc_deg: float, photons: float | None, grid: Sequence[Mapping[str, Any]]
+    scans: Sequence[Scan], grid: Sequence[Mapping[str, Any]], rival: Rival | None = None
 ) -> tuple[str, ...]:
     """What a reader of the table must know; `grid` are the solves of total variation."""
     converged = sum(row["converged"] for row in grid)
     region, window, span = PROTOCOL["region"], PROTOCOL["window"], PROTOCOL["data_range"]
-    noise = "no noise" if photons is None else f"{photons:g} photons a bin"
     return (
-        f"{views} views over {arc_deg:g} degrees, {noise}; region {region}, window {window} HU, data range "
-        f"{span} HU.",
+        *(f"{scan.words()}." for scan in scans),
+        f"Region {region}, window {window} HU, data range {span} HU.",
         f"best_tv: the best of lambda = {', '.join(f'{v:g}' for v in LAMBDAS)} mm (more where an end was "
         f"best), for each volume, plane and metric; {converged} of {len(grid)} solves converged (tv_grid).",
         "hu_bias_excess: mean over volumes of |bias| beyond the larger of best_tv's and 5 HU.",
+        *((rival.words(),) if rival else ()),
     )
 
 
-def compare(
-    case: str,
-    volume: Volume,
-    *,
-    views: int,
-    arc_deg: float,
-    photons: float | None,
-    seed: int,
-    device: str,
-    prior: str | None,
-    matrix: int | None,
-    progress: Report = silent,
-) -> Scores:
+def compare(case: str, volume: Volume, scan: Scan, arm: Arm, *, matrix: int | None = None) -> Scores:
     """All methods on one volume and one measurement of it."""
     measurement, reference = simulate_ct(
-        volume, views=views, arc_deg=arc_deg, photons=photons, matrix=matrix, seed=seed, progress=progress
+        volume,
+        views=scan.views,
+        arc_deg=scan.arc_deg,
+        geometry=scan.geometry,
+        photons=scan.photons,
+        matrix=matrix,
+        seed=arm.seed,
+        progress=arm.progress,
     )
-    result = score(
-        reconstruct_ct(measurement, method="all", prior=prior, seed=seed, device=device, progress=progress),
-        reference,
+    reconstructed = reconstruct_ct(
+        measurement, method=METHODS, prior=arm.prior, seed=arm.seed, device=arm.device, progress=arm.progress
     )
+    result = score(reconstructed, reference)
     methods = result.report["methods"]
     mask = body_mask(reference.array)
 
-    def scored(water: Any) -> dict[str, Any]:
-        return dict(
-            score_volume(water_to_hu(water.numpy()), reference.array, reference.spacing_mm, mask=mask)
-        )
+    def scored(hu: Any) -> dict[str, Any]:
+        return dict(score_volume(hu, reference.array, reference.spacing_mm, mask=mask))
 
     scores = {name: row["metrics"] for name, row in methods.items()}
     seconds = {name: row["seconds"] for name, row in methods.items()}
-    windows = [scored(fbp_image(measurement, window)) for window in ("hann", "ramp")]
+    windows = [scored(water_to_hu(fbp_image(measurement, w).numpy())) for w in ("hann", "ramp")]
     scores["fbp"] = max(windows, key=mean_psnr)
-    tried, grid, times = search_tv(measurement, scored, progress)
+    tried, grid, times = search_tv(measurement, scored, arm.progress)
     scores["best_tv"] = best_of([*tried, scores["tv"]])
     seconds["best_tv"] = times[int(np.argmax([mean_psnr(found) for found in tried]))]
     seconds["best_tv_search"] = sum(times)
+    if arm.rival:
+        clock = Clock()
+        for name, image in arm.rival.images(measurement, reconstructed["tv.nii.gz"].array).items():
+            scores[name], seconds[name] = scored(image), seconds["tv"] + clock.lap()
     return Scores(case, scores, seconds, grid)
 
 
@@ -207,7 +283,7 @@ def search_tv(
             measurement, weight, iterations=TV_ITERATIONS, weighted=weighted, start=start, progress=progress
         )
         times.append(clock.seconds())
-        tried.append(scored(found.image))
+        tried.append(scored(water_to_hu(found.image.numpy())))
         row = {"lambda_mm": weight, "weighted": weighted, "iterations": found.iterations}
         value = mean_psnr(tried[-1])
         grid.append(row | {"converged": found.converged, "mean_psnr_db": round(value, 3)})
@@ -244,33 +320,49 @@ def mean_psnr(score_: Mapping[str, Any]) -> float:
     return float(np.mean([score_[plane]["psnr_db"] for plane in PLANES if score_[plane]]))
 
 
-def rows_of(case: str, done: Sequence[Scores], photons: float | None, *, gated: bool) -> list[Row]:
-    """Rows of the mean over volumes, their spread and worst; `gated` puts the issue's gates on them."""
+def rows_of(case: str, done: Sequence[Scores], gates: Gates | None = None) -> list[Row]:
+    """Rows of the mean over volumes, their spread and worst; `gates` stand on them."""
     rows = []
     for plane in PLANES:
-        if not all(s.scores[m][plane] for s in done for m in ("diffusion", "best_tv", "fbp")):
+        if not all(score_[plane] for s in done for score_ in s.scores.values()):
             continue
-        over_tv, over_fbp, ssim = (
-            [s.scores["diffusion"][plane][what] - s.scores[other][plane][what] for s in done]
-            for other, what in (("best_tv", "psnr_db"), ("fbp", "psnr_db"), ("best_tv", "ssim"))
-        )
-        gate, aim, fbp_gate, worst = (
-            table.get(photons) if gated else None for table in (GATES, AIMS, FBP_GATES, WORST_GATES)
-        )
-        ssim_gate = SSIM_GATE if gated and photons is None and plane == "axial" else None
+        over_tv = _over(done, "diffusion", "best_tv", plane)
         rows += [
-            Row(case, f"diffusion_minus_best_tv_db.{plane}", mean(over_tv), "dB", gate, aim),
-            Row(case, f"diffusion_minus_fbp_db.{plane}", mean(over_fbp), "dB", fbp_gate),
-            Row(case, f"diffusion_minus_best_tv_ssim.{plane}", mean(ssim), "", ssim_gate),
+            Row(
+                case,
+                f"diffusion_minus_best_tv_db.{plane}",
+                mean(over_tv),
+                "dB",
+                gates and gates.gain,
+                gates and gates.aim,
+            ),
+            Row(
+                case,
+                f"diffusion_minus_fbp_db.{plane}",
+                mean(_over(done, "diffusion", "fbp", plane)),
+                "dB",
+                gates and gates.fbp,
+            ),
+            Row(
+                case,
+                f"diffusion_minus_best_tv_ssim.{plane}",
+                mean(_over(done, "diffusion", "best_tv", plane, "ssim")),
+                "",
+                gates.ssim if gates and plane == "axial" else None,
+            ),
         ]
+        for rival in [method for method in RIVALS if method in done[0].scores]:
+            for ours, theirs in ((rival, "best_tv"), ("diffusion", rival)):
+                value = mean(_over(done, ours, theirs, plane))
+                rows.append(Row(case, f"{ours}_minus_{theirs}_db.{plane}", value, "dB"))
         if len(done) > 1:
             what = f"diffusion_minus_best_tv_db.{plane}"
             spread = float(np.std(over_tv, ddof=1))
             rows += [
-                Row(case, f"min.{what}", min(over_tv), "dB", worst),
+                Row(case, f"min.{what}", min(over_tv), "dB", gates and gates.worst),
                 Row(case, f"sd.{what}", spread, "dB", better="lower"),
             ]
-    rows += excess_rows(case, done, gated=gated)
+    rows += excess_rows(case, done, gated=gates is not None)
     for method in done[0].scores:
         rows += _method_rows(case, method, done)
     rows += [
@@ -278,6 +370,11 @@ def rows_of(case: str, done: Sequence[Scores], photons: float | None, *, gated: 
         for method in done[0].seconds
     ]
     return rows
+
+
+def _over(done: Sequence[Scores], ours: str, theirs: str, plane: str, what: str = "psnr_db") -> list[float]:
+    """By how much one method is above another, of each volume."""
+    return [s.scores[ours][plane][what] - s.scores[theirs][plane][what] for s in done]
 
 
 def mean(values: Iterable[float]) -> float:

@@ -3,7 +3,8 @@
     0 done                               4 something needed is absent (extra, weights, memory)
     1 a bug; a log holds the traceback   5 the output could not be written
     2 an argument wrong by itself        6 ran, but a promised check failed
-    3 bad input                          130, 143 interrupted, terminated
+    3 bad input                          7 a cohort finished, some items failed
+                                         130, 143 interrupted, terminated
 
 The log of a bug names no person: it holds the kinds of the errors and the places in the code, never their
 messages, which may quote a file. `--debug` shows everything.
@@ -21,19 +22,14 @@ import tempfile
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import FrameType
 
 from medidiff import __version__
-from medidiff.atomic import ONLY_WRITING
 from medidiff.cli.terminal import Terminal, one_line
-from medidiff.errors import InputError, MedidiffError, MissingError, OutputError
+from medidiff.errors import InputError, MedidiffError, MissingError, OutputError, places, recognised
 
-DONE, BUG, ARGUMENT, INPUT, MISSING, OUTPUT, CHECK, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4, 5, 6, 130, 143
-
-_NO_SPACE = "No space left on device"  # as safetensors and HDF5 put it, in errors of their own
-_DISTRIBUTIONS = {"skimage": "scikit-image", "yaml": "PyYAML"}  # where pip knows a package by another name
-_NO_MEMORY = ("can't allocate memory", "not enough memory", "CUDA out of memory")
+DONE, BUG, ARGUMENT, INPUT, MISSING, OUTPUT, CHECK, SOME_FAILED = 0, 1, 2, 3, 4, 5, 6, 7
+INTERRUPTED, TERMINATED = 130, 143
 
 
 class _Terminated(BaseException):
@@ -59,42 +55,13 @@ def guarded(action: Callable[[], int], terminal: Terminal, *, debug: bool) -> in
         return code
 
 
-def missing_package(error: ImportError) -> MissingError | None:
-    """The error that names the package to install; None where what is missing is ours or Python's own."""
-    package = (error.name or "medidiff").partition(".")[0]
-    if package == "medidiff" or package in sys.stdlib_module_names:
-        return None
-    name = _DISTRIBUTIONS.get(package, package)
-    return MissingError(
-        f"package {name}",
-        expected="an installed package",
-        got="none that can be imported",
-        fix=f"Install it: pip install {name}",
-    )
-
-
 def _explain(error: BaseException, terminal: Terminal) -> tuple[int, str]:
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED, f"interrupted; {terminal.after_interrupt}"
     if isinstance(error, _Terminated):
         return TERMINATED, f"terminated; {terminal.after_interrupt}"
-    if isinstance(error, ImportError):
-        error = missing_package(error) or error
-    if isinstance(error, MedidiffError):
-        return _code(error), f"error: {error}"
-    if _is_memory(error):
-        return (
-            MISSING,
-            "error: memory: this needs more than is free. Take fewer --slices or a smaller --matrix.",
-        )
-    if _is_writing(error):
-        reason = (
-            os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else "no space"
-        )
-        return (
-            OUTPUT,
-            f"error: output: expected a place that can be written, got: {reason}. Choose another --out.",
-        )
+    if (found := recognised(error)) is not None:
+        return _code(found), f"error: {found}"
     return BUG, _bug(error)
 
 
@@ -102,16 +69,6 @@ def _code(error: MedidiffError) -> int:
     if isinstance(error, InputError):
         return ARGUMENT if error.argument else INPUT
     return {MissingError: MISSING, OutputError: OUTPUT}.get(type(error), BUG)
-
-
-def _is_memory(error: BaseException) -> bool:
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    return isinstance(error, RuntimeError) and any(text in str(error) for text in _NO_MEMORY)
-
-
-def _is_writing(error: BaseException) -> bool:
-    return (isinstance(error, OSError) and error.errno in ONLY_WRITING) or _NO_SPACE in str(error)
 
 
 def _bug(error: BaseException) -> str:
@@ -126,24 +83,8 @@ def _bug(error: BaseException) -> str:
 
 
 def _log(error: BaseException) -> str:
-    """Kinds and places of the error and its causes; neither messages nor folders outside the packages."""
-    lines = [f"medidiff {__version__}, Python {platform.python_version()}, {platform.system()}"]
-    seen: BaseException | None = error
-    while seen is not None:
-        lines.append(f"{type(seen).__module__}.{type(seen).__qualname__}")
-        frames = traceback.extract_tb(seen.__traceback__)
-        lines += [f"  {_place(frame.filename)}:{frame.lineno} {frame.name}" for frame in frames]
-        seen = seen.__cause__ or seen.__context__
-    return "\n".join(lines) + "\n"
-
-
-def _place(filename: str) -> str:
-    """The path below site-packages or from `medidiff/` on, else the base name."""
-    parts = Path(filename).parts
-    for anchor, keep in (("site-packages", 1), ("medidiff", 0)):
-        if anchor in parts:
-            return "/".join(parts[len(parts) - 1 - parts[::-1].index(anchor) + keep :])
-    return parts[-1] if parts else "?"
+    head = f"medidiff {__version__}, Python {platform.python_version()}, {platform.system()}"
+    return "\n".join([head, *places(error)]) + "\n"
 
 
 @contextlib.contextmanager

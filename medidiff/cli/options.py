@@ -105,9 +105,15 @@ def add_prior(parser: argparse.ArgumentParser) -> None:
 
 
 def check_output(path: Path, *, overwrite: bool, inputs: Sequence[Path | None] = ()) -> None:
-    """Refuse an output folder that is occupied or cannot be written, before anything is computed.
+    """Refuse an output folder that is occupied or cannot be written, before anything is computed."""
+    check_output_apart(path, inputs)
+    rehearse_folder(path, overwrite=overwrite)
 
-    `inputs` may not lie in it: even a run's own image is not replaced while it is the input of another.
+
+def check_output_apart(path: Path, inputs: Sequence[Path | None]) -> None:
+    """Refuse an output folder in which an input lies.
+
+    Even a run's own image is not replaced while it is the input of another.
     """
     out = Path(os.path.realpath(path))
     if any(Path(os.path.realpath(given)).is_relative_to(out) for given in inputs if given is not None):
@@ -117,7 +123,6 @@ def check_output(path: Path, *, overwrite: bool, inputs: Sequence[Path | None] =
             got="the folder that holds it",
             fix="Choose another --out.",
         )
-    rehearse_folder(path, overwrite=overwrite)
 
 
 def whole(low: int, high: int | None = None) -> Callable[[str], int]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from medidiff.cli.options import LEAST_PHOTONS, MOST_PHOTONS, MOST_VIEWS
-from medidiff.cli.verbs.reconstruct import Coupling, Method
+from medidiff.cli.verbs.reconstruct import Coupling, GeometryName, Method
 from medidiff.errors import InputError
 
 MOST_THREADS = 1024
@@ -34,6 +34,8 @@ class Reading(_Part):
     slices: Annotated[list[int], Field(min_length=2, max_length=2), AfterValidator(_rising)] | None = None
     units: Literal["hu", "1/mm"] = "hu"
     demo: Literal["ct"] | None = None
+    sinogram: bool = False
+    matrix: int | None = Field(None, ge=1)
 
     @property
     def block(self) -> tuple[int, int] | None:
@@ -42,7 +44,10 @@ class Reading(_Part):
 
 
 class Options(_Part):
-    """What was asked of `retrospective_ct`; what it resolved by itself (weights) it resolves again."""
+    """What was asked of `retrospective_ct`, or of a sinogram of `reconstruct_ct`.
+
+    What these resolved by themselves (weights) they resolve again.
+    """
 
     method: Annotated[list[Method], Field(min_length=1, max_length=8)]
     views: int = Field(24, ge=1, le=MOST_VIEWS)
@@ -51,6 +56,7 @@ class Options(_Part):
         Annotated[list[Annotated[float, Field(ge=-360, le=360)]], Field(min_length=1, max_length=MOST_VIEWS)]
         | None
     ) = None
+    geometry: GeometryName | dict[str, Any] = "parallel"  # by name, or as `to_plain` has it
     photons: float | None = Field(None, ge=LEAST_PHOTONS, le=MOST_PHOTONS)
     matrix: int | None = Field(None, ge=1)
     prior: str | None = Field(None, max_length=64)

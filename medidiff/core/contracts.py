@@ -23,11 +23,15 @@ from typing import Any, Literal
 
 import torch
 
+from medidiff.core.denoisers.adapters import Predicting, SigmaDenoiser
+from medidiff.core.denoisers.adapters.predicting import Prediction
 from medidiff.core.denoisers.estimate import Denoiser
+from medidiff.core.denoisers.gaussian_field import GaussianField
+from medidiff.core.denoisers.mixture import MixtureOracle
 from medidiff.core.denoisers.network import NetDenoiser
 from medidiff.core.denoisers.oracle import GaussianOracle
 from medidiff.core.denoisers.unet import UNet
-from medidiff.core.denoisers.wrappers import Flipped, Sliced
+from medidiff.core.denoisers.wrappers import Flipped, Guided, OnKernel, Sliced, Stacked, Tiled
 from medidiff.core.linear.operators import (
     Adjoint,
     Composed,
@@ -43,9 +47,20 @@ from medidiff.core.linear.operators import (
     stack,
 )
 from medidiff.core.posterior.proximal import ProximalData
-from medidiff.core.process.kernels import EDM, VP, Kernel
+from medidiff.core.process.kernels import (
+    EDM,
+    RDDM,
+    VP,
+    Cosine,
+    DiscreteVP,
+    Interpolant,
+    Kernel,
+    MeanReverting,
+    RectifiedFlow,
+    ResShift,
+)
 from medidiff.core.process.noise import Gaussian, ZCorrelated
-from medidiff.core.process.samplers import DDIM, Heun, PredictorCorrector, Renoise
+from medidiff.core.process.samplers import DDIM, Churn, Heun, Multistep, PredictorCorrector, Renoise
 
 Kind = Literal["kernel", "noise", "sampler", "operator", "denoiser", "wrapper", "posterior"]
 
@@ -54,8 +69,10 @@ Kind = Literal["kernel", "noise", "sampler", "operator", "denoiser", "wrapper", 
 class Entry:
     """A class under contract: its name in test output, how to make one, and facts that its tests use.
 
-    Facts of samplers: `affine` (its chains have closed-form moments, and spread), `order` (of convergence),
-    `covariance` (the largest relative error of the output's covariance at 60 evaluations).
+    Facts of kernels: `last_sigma` (s/a at t_min, where it is above 0.01).
+    Facts of samplers: `closed_form` (its output has spread, and moments in closed form), `voxelwise` (a
+    voxel is stepped by its own level alone), `order` (of convergence), `covariance` (the largest relative
+    error of the output's covariance at 60 evaluations).
     """
 
     name: str
@@ -94,12 +111,32 @@ def _oracle() -> Example:
     return Example(GaussianOracle.from_covariance(EDM(), mean, covariance), EDM(), (1, 3, 5))
 
 
+def _mixture() -> Example:
+    size = (1, 1, 3, 5)
+    parts = tuple(
+        GaussianOracle(EDM(), torch.full(size, mean).double(), torch.full((15,), sd**2).double())
+        for mean, sd in ((-1.0, 0.5), (1.0, 0.2))
+    )
+    return Example(MixtureOracle(parts, (0.3, 0.7)), EDM(), size[1:])
+
+
 def _network() -> Example:
     net = UNet(channels=(8, 16), blocks=(1, 1))
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():  # the last layer starts at zero, where every network is the same Gaussian
         net.last.weight.copy_(0.05 * torch.randn(net.last.weight.shape, generator=generator))
     return Example(NetDenoiser(net.eval(), EDM(), 1.0), EDM(), (1, 31, 45))
+
+
+def _predicting(kind: Prediction) -> Example:
+    """A made-up network on the usual table of betas; what predicts x0 answers with the little it sees."""
+    kernel = DiscreteVP.linear()
+
+    def network(x: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+        low = (step < 1)[:, None, None, None]
+        return torch.where(low & (kind == "sample"), x, 0.1 * x.tanh())
+
+    return Example(Predicting(network, kernel, 1000, kind, multiple=8), kernel, (1, 9, 13))
 
 
 def _proximal(inner: Denoiser, operator: LinearOperator, y: torch.Tensor, sigma_y: float) -> ProximalData:
@@ -115,12 +152,22 @@ def _proximal(inner: Denoiser, operator: LinearOperator, y: torch.Tensor, sigma_
     )
 
 
+_PLAIN = {"closed_form": True, "voxelwise": True}
+
 CONTRACTS: dict[Kind, tuple[Entry, ...]] = {
     "kernel": (
         Entry("vp-linear", VP, VP),
         Entry("vp-constant-beta", VP, lambda: VP(beta_min=10.0, beta_max=10.0, t_min=5e-6)),
         Entry("edm", EDM, EDM),
         Entry("edm-narrow", EDM, lambda: EDM(sigma_min=0.01, sigma_max=5.0)),
+        Entry("ddpm", DiscreteVP, DiscreteVP.linear, {"last_sigma": 0.010001}),
+        Entry("ddpm-scaled-linear", DiscreteVP, DiscreteVP.scaled_linear, {"last_sigma": 0.0292}),
+        Entry("cosine", Cosine, Cosine),
+        Entry("rectified-flow", RectifiedFlow, RectifiedFlow),
+        Entry("resshift", ResShift, ResShift, {"last_sigma": 0.0401}),
+        Entry("rddm", RDDM, RDDM),
+        Entry("mean-reverting", MeanReverting, MeanReverting),
+        Entry("interpolant", Interpolant, Interpolant, {"last_sigma": 0.0142}),
     ),
     "noise": (
         Entry("gaussian", Gaussian, lambda slices: Gaussian()),
@@ -136,11 +183,17 @@ CONTRACTS: dict[Kind, tuple[Entry, ...]] = {
         ),
     ),
     "sampler": (
-        Entry("ddim", DDIM, DDIM, {"affine": True, "order": 1}),
-        Entry("ancestral", DDIM, lambda: DDIM(eta=1.0), {"affine": True, "order": 1}),
-        Entry("heun", Heun, Heun, {"affine": True, "order": 2, "covariance": 0.04}),
-        Entry("pc", PredictorCorrector, PredictorCorrector),
-        Entry("dds", Renoise, lambda: Renoise(kappa=1.0, eta=0.85), {"affine": True}),
+        Entry("ddim", DDIM, DDIM, {**_PLAIN, "order": 1}),
+        Entry("ancestral", DDIM, lambda: DDIM(eta=1.0), {**_PLAIN, "order": 1}),
+        Entry("heun", Heun, Heun, {**_PLAIN, "order": 2, "covariance": 0.04}),
+        Entry("multistep", Multistep, Multistep, {**_PLAIN, "order": 2, "covariance": 0.03}),
+        Entry(
+            "multistep-sde", Multistep, lambda: Multistep(eta=1.0), {**_PLAIN, "order": 2, "covariance": 0.03}
+        ),
+        Entry("euler-churn", Churn, lambda: Churn(DDIM()), {**_PLAIN, "order": 1}),
+        Entry("heun-churn", Churn, Churn, {**_PLAIN, "order": 2}),
+        Entry("pc", PredictorCorrector, PredictorCorrector, {"closed_form": True}),
+        Entry("dds", Renoise, lambda: Renoise(kappa=1.0, eta=0.85), {"closed_form": True}),
         Entry("plug-and-play", Renoise, Renoise),
     ),
     "operator": (
@@ -168,7 +221,21 @@ CONTRACTS: dict[Kind, tuple[Entry, ...]] = {
     ),
     "denoiser": (
         Entry("gaussian-oracle", GaussianOracle, _oracle),
+        Entry("mixture-oracle", MixtureOracle, _mixture),
         Entry("net", NetDenoiser, _network),
+        Entry("predicting-noise", Predicting, lambda: _predicting("epsilon")),
+        Entry("predicting-x0", Predicting, lambda: _predicting("sample")),
+        Entry("predicting-v", Predicting, lambda: _predicting("v_prediction")),
+        Entry(
+            "of-sigma",
+            SigmaDenoiser,
+            lambda: Example(
+                SigmaDenoiser(lambda x, sigma: x / (1 + sigma[:, None, None, None] ** 2), EDM()),
+                EDM(),
+                (1, 9, 13),
+            ),
+        ),
+        Entry("gaussian-field", GaussianField, lambda: Example(GaussianField(EDM()), EDM(), (1, 9, 13))),
     ),
     "wrapper": (
         Entry("sliced-axial", Sliced, lambda inner: Sliced(inner, axis=2, chunk=1000)),
@@ -176,6 +243,12 @@ CONTRACTS: dict[Kind, tuple[Entry, ...]] = {
         Entry("sliced-sagittal", Sliced, lambda inner: Sliced(inner, axis=4, chunk=3)),
         Entry("flipped", Flipped, Flipped),
         Entry("flipped-moved", Flipped, lambda inner: Flipped(inner, each=1, shift=3)),
+        Entry("guided-fully", Guided, lambda inner: Guided(inner, 1.0)),
+        Entry("tiled-offset", Tiled, lambda inner: Tiled(inner, tile=4, chunk=3)),
+        Entry("tiled-overlap", Tiled, lambda inner: Tiled(inner, tile=4, mode="overlap", overlap=2)),
+        Entry("tiled-once", Tiled, lambda inner: Tiled(inner, tile=8)),
+        Entry("stacked", Stacked, lambda inner: Stacked((inner, inner), (1, 1))),
+        Entry("on-the-same-kernel", OnKernel, lambda inner: OnKernel(inner, EDM(), EDM())),
     ),
     "posterior": (Entry("proximal-data", ProximalData, _proximal),),
 }

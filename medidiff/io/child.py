@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +27,26 @@ from medidiff.io.limits import Limits
 
 RESULT, REPLY = "values.npy", "reply.json"
 _REPLY_BYTES = 1 << 16
+_HDF5_REPLY_BYTES = 1 << 21  # it holds the short lists of numbers too
+_SMALL_BYTES = 256 << 20  # what a file may unpack to whatever its size
 _ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
     "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
+    "HDF5_PLUGIN_PRELOAD": "::",  # no filters from the file's own list are loaded
+    "HDF5_USE_FILE_LOCKING": "FALSE",  # a read-only place can be read
 }
 _REASONS = {
     "decode": "pixels that cannot be decoded",
     "shape": "an image of another size than its header says",
     "memory": "an image that needs more memory than allowed",
+}
+_HDF5_REASONS = {
+    "absent": "none under that name in this file",
+    "kind": "something else",
+    "size": "one that unpacks to more than allowed for a file of this size",
+    "decode": "one that cannot be decoded",
 }
 
 
@@ -45,6 +56,7 @@ def decode_slices(paths: list[Path], shape: tuple[int, int, int], limits: Limits
     Raises InputError when a file cannot be decoded, or decoding takes more than `limits` allow.
     """
     request = {
+        "task": "dicom",
         "paths": [str(path.absolute()) for path in paths],
         "shape": shape,
         "memory_bytes": limits.child_bytes + 4 * math.prod(shape),
@@ -53,7 +65,7 @@ def decode_slices(paths: list[Path], shape: tuple[int, int, int], limits: Limits
     }
     with tempfile.TemporaryDirectory(prefix="medidiff-", dir=_memory_folder(request["file_bytes"])) as folder:
         _run(request, Path(folder), limits.seconds)
-        reply = _reply(Path(folder))
+        reply = _reply(Path(folder), _REPLY_BYTES)
         if reply != {"ok": True}:
             raise _refusal(reply, paths)
         return _result(Path(folder), shape)
@@ -94,9 +106,9 @@ def _run(request: dict[str, Any], folder: Path, seconds: float) -> None:
             child.wait()
 
 
-def _reply(folder: Path) -> dict[str, Any]:
+def _reply(folder: Path, most_bytes: int) -> dict[str, Any]:
     path = folder / REPLY
-    if not path.is_file() or path.is_symlink() or path.stat().st_size > _REPLY_BYTES:
+    if not path.is_file() or path.is_symlink() or path.stat().st_size > most_bytes:
         return {}
     try:
         reply = json.loads(path.read_bytes())
@@ -117,11 +129,55 @@ def _refusal(reply: dict[str, Any], paths: list[Path]) -> InputError:
 
 
 def _result(folder: Path, shape: tuple[int, int, int]) -> NDArray[np.float32]:
+    values = _values(folder)
+    if values is None or values.shape != shape:
+        raise _refusal({}, [])
+    return values
+
+
+def _values(folder: Path) -> NDArray[np.float32] | None:
+    """The child's float32 array; None for anything else."""
     path = folder / RESULT
     try:
         values = None if path.is_symlink() else np.load(path, allow_pickle=False)
     except (OSError, ValueError):
-        values = None
-    if values is None or values.shape != shape or values.dtype != np.float32:
-        raise _refusal({}, [])
-    return np.asarray(values)
+        return None
+    return values if values is not None and values.dtype == np.float32 else None
+
+
+def read_dataset(
+    path: Path, dataset: str, *, vectors: Sequence[str], attributes: Sequence[str], limits: Limits
+) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    """A three-dimensional dataset of an HDF5 file as float32, and what stands beside it.
+
+    The reply has `vectors`, name -> list of numbers, of the one-dimensional datasets that are there, and
+    `attributes`, name -> number or short text, of those of the file. Links to other files, and datasets that
+    lie in them, are not followed. Raises InputError when it cannot be decoded or passes `limits`.
+    """
+    size = path.stat().st_size
+    most = min(4 * limits.voxels, max(_SMALL_BYTES, round(limits.ratio * size)))
+    request = {
+        "task": "hdf5",
+        "path": str(path.absolute()),
+        "dataset": dataset,
+        "vectors": list(vectors),
+        "attributes": list(attributes),
+        "most_bytes": most,
+        "memory_bytes": limits.child_bytes + most,
+        "file_bytes": most + _HDF5_REPLY_BYTES,
+        "cpu_seconds": math.ceil(limits.seconds),
+    }
+    with tempfile.TemporaryDirectory(prefix="medidiff-", dir=_memory_folder(request["file_bytes"])) as folder:
+        _run(request, Path(folder), limits.seconds)
+        reply = _reply(Path(folder), _HDF5_REPLY_BYTES)
+        values = _values(Path(folder)) if reply.get("ok") is True else None
+    if values is None or values.ndim != 3 or not {"vectors", "attributes"} <= reply.keys():
+        raise InputError(
+            path.name,
+            expected=f"a dataset {dataset} of real numbers with three axes",
+            got=_HDF5_REASONS.get(
+                str(reply.get("reason")), "a decoder that was stopped by its limits or crashed"
+            ),
+            fix="Copy it again, or write it anew.",
+        )
+    return values, reply

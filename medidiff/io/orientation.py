@@ -52,17 +52,20 @@ def to_canonical(volume: Volume) -> tuple[Volume, Permutation]:
 
     Raises InputError when the grid is sheared.
     """
-    check_right_angles("volume", volume.affine)
-    axes = nearest_axes(volume.affine)
-    columns = volume.affine[:3, axes]
+    how = permutation(volume.affine, volume.shape)
+    return replace(volume, array=_rearrange(volume.array, how.axes, how.flips), affine=how.canonical), how
+
+
+def permutation(affine: NDArray[np.float64], shape: tuple[int, int, int]) -> Permutation:
+    """How a grid of that shape (z, y, x) is brought to the canonical orientation; InputError when sheared."""
+    check_right_angles("volume", affine)
+    axes = nearest_axes(affine)
+    columns = affine[:3, axes]
     reverse = columns[[0, 1, 2], [0, 1, 2]] * _WORLD < 0
     flips = (bool(reverse[0]), bool(reverse[1]), bool(reverse[2]))
-    sizes = volume.shape[::-1]
     # The index matrix takes flips by the axis of the grid it leads to: here the source's.
     by_source = tuple(flips[i] for i in _inverse(axes))
-    affine = volume.affine @ _index_matrix(axes, by_source, sizes)
-    canonical = replace(volume, array=_rearrange(volume.array, axes, flips), affine=affine)
-    return canonical, Permutation(axes, flips, volume.affine, canonical.affine)
+    return Permutation(axes, flips, affine, affine @ _index_matrix(axes, by_source, shape[::-1]))
 
 
 def nearest_axes(affine: NDArray[np.float64]) -> tuple[int, int, int]:

@@ -7,6 +7,8 @@ must be the card's within 3 %, where a factor of 1.1 in the scale moves it by ab
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,10 @@ from medidiff.errors import InputError
 from medidiff.priors.files import PriorFile
 from medidiff.specs.card import PriorCard
 
+KEPT = 2  # priors in memory: that of two devices, or of two runs
 _TOLERANCE = 0.03  # bf16 moves the error by less than 0.5 %
+_kept: OrderedDict[tuple[object, ...], Prior] = OrderedDict()
+_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -41,9 +46,30 @@ class Prior:
 def load(prior: PriorFile, *, device: torch.device | None = None, float32: bool = False) -> Prior:
     """Read, check and build. The network runs in bf16 where that is fast, in float32 on request.
 
-    Raises InputError when the weights are not those of the card or fail its check.
+    Done once a process: as long as its two files stay as they are, a prior is the same object again, which
+    nobody may train; the last `KEPT` are remembered. Raises InputError when the weights are not those of
+    the card or fail its check.
     """
     device = device or torch.device("cpu")
+    key = (prior.name, prior.card.model_dump_json(), _stamp(prior.weights), str(device), float32)
+    with _lock:
+        found = _kept.pop(key, None) or _load(prior, device, float32=float32)
+        _kept[key] = found
+        while len(_kept) > KEPT:
+            _kept.popitem(last=False)
+    return found
+
+
+def _stamp(path: Path) -> tuple[object, ...]:
+    """What changes when a file does; nothing of one that cannot be read, which `read_weights` will say."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return str(path.resolve()), status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _load(prior: PriorFile, device: torch.device, *, float32: bool) -> Prior:
     weights = read_weights(prior.weights, prior.card)
     patch = weights.pop(prior.card.check.patch, None)
     denoiser = build_denoiser(prior.card, weights, device, float32=float32)

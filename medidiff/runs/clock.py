@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from medidiff.errors import MissingError
 
 _MIB = 1 << 20
+_limit_mb: int | None = None
 _CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
@@ -46,10 +48,19 @@ def peak_memory_mb() -> int:
     return round(peak / (_MIB if sys.platform == "darwin" else 1024))
 
 
-def available_memory_mb() -> int | None:
-    """MiB that can be taken without swapping: the machine's or the container's, whichever is less.
+def limit_memory(limit_mb: int | None) -> None:
+    """Let this process count on no more than so many MiB in all, from now on; None takes the limit away.
 
-    None where neither can be read (not Linux).
+    For a process that shares a machine with others like it: what is free is not all its own.
+    """
+    global _limit_mb
+    _limit_mb = limit_mb
+
+
+def available_memory_mb() -> int | None:
+    """MiB that can be taken without swapping: the machine's, the container's or what `limit_memory` leaves.
+
+    None where nothing limits and neither can be read (not Linux).
     """
     found = [
         int(limit) - int(used)
@@ -58,7 +69,15 @@ def available_memory_mb() -> int | None:
     ]
     lines = _read("/proc/meminfo").splitlines()
     found += [1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
+    if _limit_mb is not None:
+        found.append(_limit_mb * _MIB - _held_bytes())
     return max(0, min(found)) // _MIB if found else None
+
+
+def _held_bytes() -> int:
+    """What this process holds now; 0 where that cannot be read."""
+    pages = _read("/proc/self/statm").split()
+    return int(pages[1]) * os.sysconf("SC_PAGE_SIZE") if len(pages) > 1 else 0
 
 
 def require_memory(needed_mb: float, what: str, *, fix: str) -> None:

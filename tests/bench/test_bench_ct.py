@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from medidiff.bench import ct as bench
 from medidiff.bench.report import Row
@@ -25,12 +26,16 @@ def volume(diffusion: float, bar: float, fbp: float, **more: Any) -> bench.Score
     )
 
 
-def rows(done: list[bench.Scores], photons: float | None = None, *, gated: bool = True) -> dict[str, Row]:
-    return {row.metric: row for row in bench.rows_of("mean", done, photons, gated=gated)}
+def rows(done: list[bench.Scores], gates: bench.Gates | None = None) -> dict[str, Row]:
+    return {row.metric: row for row in bench.rows_of("mean", done, gates)}
+
+
+def gates(scan: bench.Scan) -> bench.Gates | None:
+    return bench.GATES.get((scan.views, scan.degrees, scan.geometry, scan.photons))
 
 
 def test_differences_are_those_of_the_means_and_carry_the_gates() -> None:
-    found = rows([volume(36.0, 32.0, 25.0), volume(35.0, 32.5, 26.0)])
+    found = rows([volume(36.0, 32.0, 25.0), volume(35.0, 32.5, 26.0)], gates(bench.Scan()))
     first = found["diffusion_minus_best_tv_db.coronal"]
     assert (first.value, first.gate, first.aim, first.ok) == (pytest.approx(3.25), 3.7, 6.0, False)
     worst = found["min.diffusion_minus_best_tv_db.coronal"]
@@ -44,14 +49,19 @@ def test_differences_are_those_of_the_means_and_carry_the_gates() -> None:
 
 def test_other_cases_have_other_gates_or_none() -> None:
     done = [volume(36.0, 32.0, 25.0), volume(35.0, 32.5, 26.0)]
-    assert rows(done, 1e5)["diffusion_minus_best_tv_db.axial"].gate == 2.5
-    assert rows(done, 1e4)["diffusion_minus_best_tv_db.axial"].gate is None
-    assert not [row for row in rows(done, gated=False).values() if row.gate is not None]
+    gain = "diffusion_minus_best_tv_db.axial"
+    assert rows(done, gates(bench.Scan(photons=1e5)))[gain].gate == 2.5
+    assert rows(done, gates(bench.Scan(60, 120.0)))[gain].gate == 3.0
+    assert gates(bench.Scan(photons=1e4)) is None
+    assert gates(bench.Scan(geometry="fan-flat", arc_deg=180.0)) is None
+    assert not [row for row in rows(done).values() if row.gate is not None]
 
 
 def test_opposite_biases_do_not_cancel() -> None:
     """+20 and -20 HU are a bias of 20; the bar is total variation's 8."""
-    found = rows([volume(36.0, 32.0, 25.0, bone=20.0), volume(36.0, 32.0, 25.0, bone=-20.0)])
+    found = rows(
+        [volume(36.0, 32.0, 25.0, bone=20.0), volume(36.0, 32.0, 25.0, bone=-20.0)], bench.Gates(0, 0)
+    )
     assert found["hu_bias.diffusion.bone"].value == pytest.approx(0)
     assert found["hu_bias.diffusion.bone"].better is None
     assert found["hu_bias_abs.diffusion.bone"].value == pytest.approx(20)
@@ -60,7 +70,7 @@ def test_opposite_biases_do_not_cancel() -> None:
 
 
 def test_a_plane_without_slices_has_no_row() -> None:
-    found = rows([volume(36.0, 32.0, 25.0, planes=("axial",))], gated=False)
+    found = rows([volume(36.0, 32.0, 25.0, planes=("axial",))])
     assert "diffusion_minus_best_tv_db.axial" in found
     assert "diffusion_minus_best_tv_db.coronal" not in found
     assert "psnr_db.best_tv.coronal" in found
@@ -93,21 +103,26 @@ def test_the_grid_grows_where_its_end_is_best(
 
     def tv(measurement: Any, weight: float, *, start: Any, **options: Any) -> Any:
         starts.append(start.image if start else None)
-        return SimpleNamespace(image=weight, iterations=7, converged=True)
+        return SimpleNamespace(image=torch.tensor(weight), iterations=7, converged=True)
+
+    def scored(hu: Any) -> Any:
+        return score(-abs(1 + hu / 1000 - peak))
 
     monkeypatch.setattr(bench, "tv_image", tv)
     measurement: Any = SimpleNamespace(photons=photons)
-    tried, grid, times = bench.search_tv(measurement, lambda w: score(-abs(w - peak)), bench.silent)
+    tried, grid, times = bench.search_tv(measurement, scored, bench.silent)
     weightings = [False] if photons is None else [False, True]
     assert [(row["lambda_mm"], row["weighted"]) for row in grid] == [
         (v, w) for w in weightings for v in expected
     ]
     assert len(tried) == len(times) == len(grid)
     if peak == 1e-2:
-        assert starts[len(bench.LAMBDAS)] == bench.LAMBDAS[0]  # upwards from the top of the path
+        assert float(starts[len(bench.LAMBDAS)]) == pytest.approx(
+            bench.LAMBDAS[0]
+        )  # upwards from the top of the path
 
 
 def test_the_remarks_say_how_many_solves_converged() -> None:
     """What did not converge is a lower bar, and a reader must know."""
-    words = bench.remarks(24, 180.0, 1e5, [{"converged": True}, {"converged": False}])
+    words = bench.remarks([bench.Scan()], [{"converged": True}, {"converged": False}])
     assert "1 of 2 solves converged" in " ".join(words)

@@ -276,3 +276,86 @@ def test_the_summary_of_a_card_stays_on_its_line(
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(maxsplit=2)[2] for line in lines if line.startswith(tiny_prior)] == ["a [2J b"]
     assert all(line.isprintable() for line in lines)
+
+
+def _sinogram(path: Path) -> Path:
+    """A disc seen by a fan, three slices, with its photons."""
+    import medidiff as md
+
+    hu = np.full((3, 24, 24), -1000.0)
+    y, x = np.mgrid[:24, :24] - 11.5
+    hu[:, x**2 + y**2 < 60] = 0
+    volume = md.Volume.from_array(hu, spacing_mm=(2.0, 4.0, 4.0))
+    return md.write_sinogram(md.simulate_ct(volume, views=9, geometry="fan-flat", photons=1e5)[0], path)
+
+
+def test_a_sinogram_is_reconstructed_as_it_was_measured_and_again(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No views, no metrics, no reference; `rerun` gives the same bytes, from the same file only."""
+    _sinogram(here / "s.h5")
+    words = ["reconstruct", "ct", "s.h5", "--method", "fbp,sirt", "--slices", "0:2", "--matrix", "20"]
+    assert main([*words, "--out", "o", "--quiet"]) == 0
+    report = json.loads((here / "o" / "report.json").read_text())
+    assert report["measurement"]["geometry"] == "fan-flat"
+    assert report["methods"]["sirt"]["metrics"] == {}
+    assert report["input"]["shape"] == [2, 20, 20]
+    assert not (here / "o" / "reference.nii.gz").exists()
+    again = ["rerun", "o/provenance.json", "--input"]
+    assert main([*again, "s.h5", "--quiet"]) == 0
+    assert "identical" in capsys.readouterr().out
+    other = _sinogram(here / "other.h5")
+    import h5py
+
+    with h5py.File(other, "a") as file:
+        file["sinogram"][0, 0, 0] += 1
+    assert main([*again, "other.h5", "--quiet"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--views", "9"], "--views"),
+        (["--geometry", "parallel", "--photons", "1e5"], "--geometry, --photons"),
+        (["--units", "hu"], "--units"),
+    ],
+)
+def test_a_sinogram_has_its_own_scan(
+    words: list[str], says: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _sinogram(here / "s.h5")
+    assert main(["reconstruct", "ct", "s.h5", "--method", "fbp", "--out", "o", *words]) == 2
+    assert says in capsys.readouterr().err
+    assert not (here / "o").exists()
+
+
+def test_a_volume_needs_views(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _scan(here / "scan.nii.gz")
+    assert main(["reconstruct", "ct", "scan.nii.gz", "--method", "fbp", "--out", "o"]) == 2
+    assert "--views or --angles-file" in capsys.readouterr().err
+
+
+def test_a_fan_is_rerun_with_its_geometry(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _scan(here / "scan.nii.gz")
+    words = ["reconstruct", "ct", "scan.nii.gz", "--views", "8", "--geometry", "fan-curved"]
+    assert main([*words, "--method", "fbp", "--slices", "1:3", "--out", "o", "--quiet"]) == 0
+    found = json.loads((here / "o" / "provenance.json").read_text())["options"]
+    assert (found["geometry"], found["arc_deg"]) == ("fan-curved", 360)
+    assert main(["rerun", "o/provenance.json", "--input", "scan.nii.gz", "--quiet"]) == 0
+    assert "identical" in capsys.readouterr().out
+
+
+def test_a_scan_of_ones_own_is_rerun(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A geometry from Python stands whole in the provenance."""
+    import medidiff as md
+    from medidiff.domains.reconstruction.ct import FanBeam
+
+    own = FanBeam((0.0, 100.0, 230.0), 80, 2.0, 0.5, 300.0, 500.0, curved=False)
+    volume = md.read_volume(_scan(here / "scan.nii.gz"), slices=(1, 3))
+    md.retrospective_ct(volume, geometry=own, methods="fbp").save(here / "o")
+    record = here / "o" / "provenance.json"
+    _changed(record, reading={"slices": [1, 3]})
+    assert main(["rerun", str(record), "--input", "scan.nii.gz", "--quiet"]) == 0
+    assert "identical" in capsys.readouterr().out
+    _changed(record, options={"geometry": {"geometry": "cone"}})
+    assert main(["rerun", str(record), "--input", "scan.nii.gz", "--quiet"]) == 3

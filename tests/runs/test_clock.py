@@ -47,6 +47,22 @@ def test_the_container_s_limit_counts(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert available_memory_mb() != 100
 
 
+def test_a_process_may_be_told_to_count_on_less() -> None:
+    """What it holds already counts against its limit; without one, the machine's memory is back."""
+    free = available_memory_mb()
+    assert free is not None
+    held = np.ones(32 << 17)  # 32 MiB
+    module.limit_memory(20)
+    try:
+        assert available_memory_mb() == 0
+        module.limit_memory(10**9)
+        assert available_memory_mb() < 10**8
+    finally:
+        module.limit_memory(None)
+    assert available_memory_mb() > 0
+    assert held[0] == 1
+
+
 def test_what_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "available_memory_mb", lambda: 1000)
     require_memory(1000, "volume", fix="Give --slices.")

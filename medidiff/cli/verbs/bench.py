@@ -1,4 +1,4 @@
-"""`medidiff bench projector|ct --out DIR`: measure this installation; bench.json and table.md."""
+"""`medidiff bench core|projector|ct --out DIR`: measure this installation; bench.json and table.md."""
 
 from __future__ import annotations
 
@@ -20,11 +20,17 @@ from medidiff.cli.options import (
     whole,
 )
 from medidiff.cli.terminal import Terminal
+from medidiff.cli.verbs.reconstruct import GEOMETRIES
 
 
 def add_arguments(parser: Parser) -> None:
     """One sub-verb a bench."""
     benches = parser.add_subparsers(metavar="NAME", required=True, dest="bench", parser_class=Parser)
+    _add_core(
+        benches.add_parser(
+            "core", help="moments of every sampler", description="Compare samplers with a law known exactly."
+        )
+    )
     _add_projector(
         benches.add_parser(
             "projector", help="speed and exactness of projections", description="Time A and its transpose."
@@ -35,26 +41,41 @@ def add_arguments(parser: Parser) -> None:
     )
 
 
+def _add_core(parser: Parser) -> None:
+    add_output(parser)
+    parser.set_defaults(run=_run, options=())
+
+
 def _add_projector(parser: Parser) -> None:
     parser.add_argument("--size", type=whole(16, 2048), default=256, metavar="N", help="pixels a side (256)")
     parser.add_argument("--slices", type=whole(1, 1024), default=64, metavar="N", help="slices (64)")
     parser.add_argument("--views", type=views, default=(24, 180), metavar="N[,N]", help="views (24,180)")
+    text = "side of the cases that are no matrix (512; 0: none)"
+    parser.add_argument("--large", type=whole(0, 2048), default=512, metavar="N", help=text)
     add_output(parser)
-    parser.set_defaults(run=_run, options=("size", "slices", "views"))
+    parser.set_defaults(run=_run, options=("size", "slices", "views", "large"))
 
 
 def _add_ct(parser: Parser) -> None:
     parser.add_argument("--input", type=Path, nargs="+", metavar="VOLUME", help="volumes (default: the demo)")
     parser.add_argument("--views", type=whole(1, MOST_VIEWS), default=24, metavar="N", help="views (24)")
     parser.add_argument(
-        "--arc-deg", type=positive("degrees", most=360), default=180.0, metavar="D", help="arc (180)"
+        "--arc-deg", type=positive("degrees", most=360), metavar="D", help="arc (a full scan)"
+    )
+    parser.add_argument(
+        "--geometry", choices=GEOMETRIES, default=GEOMETRIES[0], help="of the rays (parallel)"
     )
     parser.add_argument("--photons", type=photons, metavar="P", help="per bin (default: no noise)")
+    text = "many geometries, views, arcs and doses instead; PSNR alone"
+    parser.add_argument("--table", action="store_true", help=text)
+    text = "a supervised network beside: a run of `medidiff train` on ct-rival.yaml"
+    parser.add_argument("--rival", type=Path, metavar="RUN", help=text)
     add_output(parser)
     add_seed(parser)
     add_device(parser)
     add_prior(parser)
-    options = ("input", "views", "arc_deg", "photons", "seed", "device", "prior")
+    scan = ("views", "arc_deg", "geometry", "photons")
+    options = ("input", *scan, "table", "rival", "seed", "device", "prior")
     parser.set_defaults(run=_run, options=options)
 
 

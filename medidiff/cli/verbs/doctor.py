@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medidiff.cli.door import CHECK, missing_package
+from medidiff.cli.door import CHECK
 from medidiff.cli.options import Parser
 from medidiff.cli.terminal import Terminal
-from medidiff.errors import InputError, MedidiffError, MissingError
+from medidiff.errors import InputError, MedidiffError, MissingError, missing_package
 
 if TYPE_CHECKING:
     from medidiff.priors import PriorFile

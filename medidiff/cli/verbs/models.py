@@ -15,7 +15,7 @@ from medidiff.errors import InputError
 if TYPE_CHECKING:
     from medidiff.core.denoisers.network import NetDenoiser
     from medidiff.core.training.checkpoints import Checkpoint
-    from medidiff.core.training.trainer import TrainSettings
+    from medidiff.core.training.settings import TrainSettings
 
 
 def add_arguments(parser: Parser) -> None:
@@ -129,7 +129,7 @@ def _settings(checkpoint: Checkpoint) -> TrainSettings:
     """The configuration in a checkpoint, of a training that this version knows."""
     from pydantic import ValidationError
 
-    from medidiff.core.training.trainer import TrainSettings
+    from medidiff.core.training.settings import TrainSettings
     from medidiff.domains import TRAININGS
 
     try:

@@ -12,8 +12,8 @@ from medidiff.cli.terminal import Terminal
 from medidiff.errors import InputError
 
 if TYPE_CHECKING:
+    from medidiff import CTMeasurement, Volume
     from medidiff.cli.recorded import Recorded
-    from medidiff.io.volume import Volume
     from medidiff.runs import Result, Verdict
 
 
@@ -31,23 +31,14 @@ def _run(arguments: Namespace, terminal: Terminal) -> int:
         inputs = (arguments.provenance, arguments.input)
         check_output(arguments.out, overwrite=arguments.overwrite, inputs=inputs)
 
-    import medidiff as md
     from medidiff.cli.recorded import recorded
     from medidiff.runs import read_provenance
 
     found = read_provenance(arguments.provenance)
     run = recorded(found)
-    volume = _input(run, arguments.input)
+    source = _input(run, arguments.input)
     _use_threads(run.threads)
-    options = run.options.model_dump(exclude={"method"}, exclude_unset=True)
-    result = md.retrospective_ct(
-        volume,
-        **options,
-        methods=run.options.method,
-        seed=run.seed,
-        device=arguments.device,
-        progress=terminal.progress,
-    )
+    result = _again(run, source, arguments.device, terminal)
     result.provenance["reading"] = run.reading.model_dump(exclude_unset=True)
     verdict = _compare(arguments.provenance, found, result)
     if arguments.out:
@@ -56,26 +47,43 @@ def _run(arguments: Namespace, terminal: Terminal) -> int:
     return CHECK if verdict.kept is False else 0
 
 
-def _input(run: Recorded, path: Path | None) -> Volume:
-    """The volume that the run was made from; InputError when the digest is another."""
+def _again(run: Recorded, source: Volume | CTMeasurement, device: str, terminal: Terminal) -> Result:
+    import medidiff as md
+
+    options = run.options.model_dump(exclude={"method"}, exclude_unset=True)
+    ways: dict[str, Any] = {"seed": run.seed, "device": device, "progress": terminal.progress}
+    if isinstance(options.get("geometry"), dict):
+        from medidiff.domains.reconstruction.ct.scan.geometry import from_plain
+
+        options["geometry"] = from_plain(options["geometry"])
+    if isinstance(source, md.Volume):
+        return md.retrospective_ct(source, **options, methods=run.options.method, **ways)
+    return md.reconstruct_ct(source, **options, method=run.options.method, **ways)
+
+
+def _input(run: Recorded, path: Path | None) -> Volume | CTMeasurement:
+    """What the run was made from; InputError when the digest is another."""
     import medidiff as md
 
     reading = run.reading
-    if path is not None:
-        volume = md.read_volume(path, series=reading.series, slices=reading.block, units=reading.units)
+    source: Volume | CTMeasurement
+    if path is not None and reading.sinogram:
+        source = md.read_sinogram(path, matrix=reading.matrix, slices=reading.block)
+    elif path is not None:
+        source = md.read_volume(path, series=reading.series, slices=reading.block, units=reading.units)
     elif reading.demo:
-        volume = md.demo_volume(reading.demo, slices=reading.block)
+        source = md.demo_volume(reading.demo, slices=reading.block)
     else:
         fix = "Give the input of that run with --input PATH."
         raise InputError("input", expected="--input", got="none", fix=fix, argument=True)
-    if volume.origin not in run.inputs.values():
+    if source.origin not in run.inputs.values():
         raise InputError(
             path.name if path else "demo",
             expected="the input of that run",
             got="voxels or an affine with another digest",
             fix="Give the same file, unchanged.",
         )
-    return volume
+    return source
 
 
 def _use_threads(count: int) -> None:

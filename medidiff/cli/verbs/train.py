@@ -1,4 +1,8 @@
-"""`medidiff train CONFIG --data DIR --out RUN`: train a prior; the same command goes on after a stop."""
+"""`medidiff train CONFIG --data DIR --out RUN`: train a prior; the same command goes on after a stop.
+
+On several processes: `torchrun --nproc-per-node N -m medidiff train ...`, the same command and trainer; the
+first process checks, speaks and writes.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,10 @@ from medidiff.atomic import rehearse_files
 from medidiff.cli.options import Parser, add_device, add_output, positive
 from medidiff.cli.terminal import Terminal
 from medidiff.errors import InputError, OutputError
+from medidiff.progress import silent
 
 if TYPE_CHECKING:
-    from medidiff.core.training.trainer import TrainSettings
+    from medidiff.core.training.settings import TrainSettings
 
 
 def add_arguments(parser: Parser) -> None:
@@ -29,10 +34,15 @@ def add_arguments(parser: Parser) -> None:
 
 
 def _run(arguments: Namespace, terminal: Terminal) -> int:
+    from medidiff.core.training.team import joined, launched_team
+
     out, data = arguments.out, arguments.data
-    _check_run(out)
+    leads = launched_team().leads
+    if leads:  # one process: several would meet each other's rehearsals
+        _check_run(out)
 
     from medidiff.core.device import choose_device
+    from medidiff.core.training.randomness import seed_of_rank
     from medidiff.core.training.trainer import train
     from medidiff.domains import TRAININGS
     from medidiff.io.opening import is_folder
@@ -49,19 +59,23 @@ def _run(arguments: Namespace, terminal: Terminal) -> int:
         )
     domain = importlib.import_module(TRAININGS[settings.task])
     try:
-        checkpoint = train(
-            settings,
-            domain.objective(settings, data),
-            out,
-            device=choose_device(arguments.device),
-            start=domain.start_weights(settings),
-            minutes=arguments.minutes,
-            progress=terminal.progress,
-            warn=terminal.warn,
-        )
+        with joined(choose_device(arguments.device)) as team:
+            own = settings.model_copy(update={"seed": seed_of_rank(settings.seed, team.rank)})
+            checkpoint = train(
+                settings,
+                domain.objective(own, data),
+                out,
+                team=team,
+                start=domain.start_weights(settings),
+                minutes=arguments.minutes,
+                progress=terminal.progress if leads else silent,
+                warn=terminal.warn if leads else lambda text: None,
+            )
     finally:
         if _has_checkpoints(out):
             terminal.after_interrupt = "a checkpoint was kept: the same command goes on from it."
+    if not leads:
+        return 0
     text = (
         f"step {checkpoint.step} of {settings.steps} after {checkpoint.seconds:.0f} s of training in {out}\n"
         f"Make a prior of it: medidiff models pack {out} --data {data} --out DIR"
@@ -80,7 +94,7 @@ def _check_run(out: Path) -> None:
     """Refuse a place that cannot be written, and a folder that holds something but no checkpoint."""
     rehearse_files(out)
     # A run killed before its first checkpoint left its log alone: it begins again.
-    others = [path for path in out.iterdir() if path.name != "log.jsonl"] if out.is_dir() else []
+    others = [path for path in out.iterdir() if not _left_behind(path)] if out.is_dir() else []
     if others and not _has_checkpoints(out):
         raise OutputError(
             f"output {out.absolute().name}",
@@ -88,6 +102,13 @@ def _check_run(out: Path) -> None:
             got="a folder of something else",
             fix="Choose another --out.",
         )
+
+
+def _left_behind(path: Path) -> bool:
+    """Whether a run that was killed before or in its first save left this."""
+    from medidiff.core.training.checkpoints import LEFT_BY_A_KILL
+
+    return path.name == "log.jsonl" or path.name.startswith(LEFT_BY_A_KILL)
 
 
 def _has_checkpoints(out: Path) -> bool:
@@ -99,7 +120,7 @@ def read_settings(path: Path) -> TrainSettings:
     import yaml
     from pydantic import ValidationError
 
-    from medidiff.core.training.trainer import TrainSettings
+    from medidiff.core.training.settings import TrainSettings
 
     try:
         text = path.read_text(encoding="utf-8")

@@ -76,6 +76,9 @@ class NetDenoiser:
     """D of a 2D network F; state (B, C, H, W), computed in float32. `grad` keeps the graph, for training.
 
     `span`: (lowest, highest) value of x0, scaled, that the network was trained on; None limits nothing.
+    `condition_channels`: how many channels F expects after those of the state; the context's condition
+    (B or 1, channels, H, W) fills them. `optional_condition`: F was trained with the condition dropped now
+    and then, and takes zeros as "none".
     """
 
     net: nn.Module
@@ -85,19 +88,18 @@ class NetDenoiser:
     precision: str = "float32"
     grad: bool = False
     span: tuple[float, float] | None = None
+    condition_channels: int = 0
+    optional_condition: bool = False
 
     def denoise(self, x: Tensor, t: Tensor, context: Context | None = None) -> Estimate:
         """The estimate of x0 from x at time t (a scalar, or one value an image), in x's dtype.
 
-        Raises InputError for a condition, which the network cannot take, and for a y that is missing.
+        Raises InputError for a condition that the network cannot take or misses, and for a missing y.
         """
         y = condition = None
         if context is not None:
             y, condition = context.y, context.condition
-        if condition is not None:
-            raise InputError(
-                "denoiser", expected="no condition", got="one", fix="This network takes the state alone."
-            )
+        extra = condition_input(condition, x, self.condition_channels, optional=self.optional_condition)
         scale, b, noise = self.kernel.coeffs(t)
         a, s, sd = _column(scale, x), _column(noise, x), self.sigma_data
         seen = shifted = (x - known(b, y, x)).float() - a * self.mean
@@ -108,10 +110,31 @@ class NetDenoiser:
         level = -self.kernel.half_logsnr(t).float().to(x.device) / 4
         with torch.set_grad_enabled(self.grad), autocast(x.device, self.precision):
             scaled = (seen / r).contiguous(memory_format=torch.channels_last)
+            if extra is not None:
+                scaled = torch.cat([scaled, extra], 1)
             raw = self.net(scaled, level.reshape(-1).expand(x.shape[0]))
         x0 = self.mean + (a * sd**2 / r**2) * shifted + (s * sd / r) * raw.float()
         x0 = x0.to(x.dtype)
         return Estimate(x0=x0, prior=x0)
+
+
+def condition_input(condition: Tensor | None, x: Tensor, channels: int, *, optional: bool) -> Tensor | None:
+    """The channels (B, channels, *space) that a network sees beside x; None for one that sees x alone.
+
+    No condition is zeros, for a network that learned to do without. Raises InputError for a condition that is
+    not expected, does not fit, or is missing.
+    """
+    shape = (x.shape[0], channels, *x.shape[2:])
+    if condition is None and (channels == 0 or optional):
+        return torch.zeros(shape, device=x.device) if channels else None
+    if condition is None or channels == 0 or condition.shape not in (shape, (1, *shape[1:])):
+        raise InputError(
+            "condition of the denoiser",
+            expected=f"one of shape {shape}" if channels else "none",
+            got="none" if condition is None else f"shape {tuple(condition.shape)}",
+            fix="Give what the network was trained with.",
+        )
+    return condition.to(x.device, torch.float32).expand(shape)
 
 
 def _limited(x: Tensor, low: Tensor, high: Tensor, width: float) -> Tensor:

@@ -3,14 +3,15 @@
     x0 ~ N(m, C):     D(x, t) = m + a C (a^2 C + s^2 I)^-1 (x - a m - b y)
     A x0 + sigma_y n:  x0 | y ~ N(m + G (y - A m), C - G A C),   G = C A^T (A C A^T + sigma_y^2 I)^-1
 
-C is kept by its eigenpairs, so every level costs two products. `moments` gives the exact law of what a
-sampler returns, without a chain: a sampler that is affine in its state acts on each eigenmode alone.
+For kernels with b, this is the law of x0 given y. C is kept by its eigenpairs, so every level costs two
+products. `moments` gives the exact law of what a sampler returns, without a chain: a sampler that is affine
+in its state acts on each eigenmode alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -42,6 +43,11 @@ class Moments:
         """|Cov - C| / |C| in the Frobenius norm."""
         gap = torch.linalg.vector_norm(self.variance - self.prior_variance)
         return float(gap / torch.linalg.vector_norm(self.prior_variance))
+
+    def wasserstein(self, other: Moments) -> float:
+        """The 2-Wasserstein distance to another law with the same modes."""
+        gap = self.variance.sqrt() - other.variance.sqrt()
+        return float((gap**2 + (self.mean - other.mean) ** 2).sum().sqrt())
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,13 @@ class GaussianOracle:
         gain = a * self.variances / (a**2 * self.variances + s**2)
         return self._filter(v, gain)
 
+    def log_density(self, x: Tensor, t: Tensor, context: Context) -> Tensor:
+        """Log density of each row of x_t, without the constant that all Gaussians of d voxels share; (K,)."""
+        a, b, s = self.kernel.coeffs(t)
+        centred = self._modes(x - like(a, x) * self.mean.to(x) - known(b, context.y, x))
+        variance = a**2 * self.variances + s**2
+        return -(centred**2 / variance + torch.log(variance)).sum(1) / 2
+
     def draw(self, count: int, streams: NoiseStreams, purpose: str = "truth") -> Tensor:
         """Exact draws of x0, (count, C, *space), in the dtype of `variances`."""
         size = self.mean.shape[1:]
@@ -106,29 +119,41 @@ class GaussianOracle:
         *,
         start_mean: Tensor | float | None = None,
         start_variance: Tensor | float | None = None,
+        y: Tensor | None = None,
     ) -> Moments:
         """The exact law of a sampler's output, by eigenmode; the start law defaults to the exact one.
 
-        The sampler itself is run, on rows that differ by a unit of start or of one step's noise: it must be
-        affine in both and draw once a step. Kernels without b.
+        The sampler itself is run, on a state whose channels are the mean, the deviation that comes from the
+        start and the deviation that comes from each draw of noise: it must be affine in the state and the
+        noise. The norm of a row is then the root mean square of its norm over the law, so a step size taken
+        from norms is that of an image of very many such modes. `y` (1, C, *space): for kernels with b.
         """
-        mean, variance = self._modes(), self.variances
-        a, _, s = self.kernel.coeffs(grid[0])
-        m0 = a * mean if start_mean is None else torch.as_tensor(start_mean).to(mean).expand_as(mean)
+        mean, variance = self._modes(self.mean), self.variances
+        a, b, s = self.kernel.coeffs(grid[0])
+        m0 = a * mean + known(b, None if y is None else self._modes(y), mean)
+        known_modes = torch.zeros_like(mean) if y is None else self._modes(y)
+        if start_mean is not None:
+            m0 = torch.as_tensor(start_mean).to(mean).expand_as(mean)
         v0 = a**2 * variance + s**2 if start_variance is None else torch.as_tensor(start_variance).to(mean)
-        rows = len(grid) + 1  # as is, a unit more at the start, a unit more of each step's noise
-        start = m0.expand(rows, 1, -1).clone()
-        start[1] += 1.0
-        modal = GaussianOracle(self.kernel, mean[None], variance)
-        context = Context(NoiseStreams(0), noise=_Impulse())
-        out = sample(modal, self.kernel, sampler, grid, start=start, context=context)[:, 0]
-        response = out[1:] - out[0]
-        spread = response[0] ** 2 * v0 + (response[1:] ** 2).sum(0)
-        return Moments(out[0], spread, mean[0], variance)
+        noise, channels = _Impulses(), 0
+        while channels != 2 + len(noise.names):  # the first run finds the draws; without any, it is enough
+            channels = 2 + len(noise.names)
+            start = _first(m0, channels)
+            start[0, 1] = v0.sqrt()
+            modal = GaussianOracle(self.kernel, _first(mean, channels), variance.repeat(channels))
+            context = Context(NoiseStreams(0), noise=noise, y=_first(known_modes, channels))
+            out = sample(modal, self.kernel, sampler, grid, start=start, context=context)[0]
+        return Moments(out[0], (out[1:] ** 2).sum(0), mean[0], variance)
 
-    def _modes(self) -> Tensor:
-        mean = self.mean.flatten(1).to(self.variances)
-        return mean if self.basis is None else mean @ self.basis
+    def output(self, t: Tensor) -> Moments:
+        """The law of D(x_t) for an exact x_t, to which the samplers converge on grids that end at t."""
+        a, _, s = self.kernel.coeffs(t)
+        mean, variance = self._modes(self.mean)[0], self.variances
+        return Moments(mean, a**2 * variance**2 / (a**2 * variance + s**2), mean, variance)
+
+    def _modes(self, v: Tensor) -> Tensor:
+        flat = v.flatten(1).to(self.variances)
+        return flat if self.basis is None else flat @ self.basis
 
     def _filter(self, v: Tensor, gain: Tensor) -> Tensor:
         flat, gain = v.flatten(1), gain.to(v)
@@ -142,13 +167,24 @@ class GaussianOracle:
         return (flat if self.basis is None else flat @ self.basis.mT).reshape(n.shape)
 
 
-class _Impulse:
-    """Noise that is one in row 2 + step and zero elsewhere: the response of a sampler to one draw."""
+@dataclass
+class _Impulses:
+    """Noise that is one in a channel of its own for each name it is drawn under, and zero elsewhere."""
+
+    names: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def draw(self, shape: Sequence[int], streams: NoiseStreams, purpose: str, step: int) -> Tensor:
+        channel = self.names.setdefault((purpose, step), 2 + len(self.names))
         n = torch.zeros(tuple(shape))
-        n[2 + step] = 1.0
+        n[:, channel : channel + 1] = 1.0  # beyond the last channel while the draws are being found
         return n
+
+
+def _first(v: Tensor, channels: int) -> Tensor:
+    """(1, channels, d) with v in the first channel and zero in the others."""
+    out = torch.zeros(1, channels, v.shape[-1]).to(v)
+    out[0, 0] = v[0]
+    return out
 
 
 def matrix(operator: LinearOperator, shape: Sequence[int]) -> Tensor:

@@ -98,13 +98,14 @@ def _level(channels: int, count: int) -> nn.ModuleList:
 
 
 def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
-    """Extend (B, C, H, W) at the lower and right edge to multiples of `multiple`; reflected, else replicated.
+    """Extend (B, C, *space) at the far ends to multiples of `multiple`; reflected, else replicated.
 
     Reflection needs fewer new pixels than there are old ones; a very small image is replicated.
     """
-    height, width = x.shape[-2:]
-    bottom, right = -height % multiple, -width % multiple
-    if not bottom and not right:
+    sides = x.shape[2:]
+    extra = [-side % multiple for side in sides]
+    if not any(extra):
         return x
-    mode = "reflect" if bottom < height and right < width else "replicate"
-    return functional.pad(x, (0, right, 0, bottom), mode=mode)
+    mode = "reflect" if all(new < side for new, side in zip(extra, sides, strict=True)) else "replicate"
+    pads = [n for new in reversed(extra) for n in (0, new)]  # functional.pad counts from the last axis
+    return functional.pad(x, pads, mode=mode)

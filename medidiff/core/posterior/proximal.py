@@ -22,11 +22,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from medidiff.core.denoisers.estimate import Carry, Context, Denoiser, Estimate
+from medidiff.core.denoisers.wrappers.order import Layer, check_order
 from medidiff.core.linear.operators import LinearOperator
 from medidiff.core.linear.solvers import CGInfo, cg
 from medidiff.errors import InputError
@@ -85,9 +87,11 @@ class ProximalData:
     coupling: ZTotalVariation | None = None
     diagonal: Tensor | None = None
     watch: Callable[[Tensor, CGInfo], None] | None = None
+    layer: ClassVar[Layer] = Layer.POSTERIOR
 
     def __post_init__(self) -> None:
         """Raise InputError for weights that are not finite and positive or zero."""
+        check_order(self, self.inner)
         weights = torch.as_tensor(self.weights)
         if not bool((torch.isfinite(weights) & (weights >= 0)).all()):
             raise InputError(

@@ -3,7 +3,9 @@
     for each level but the last:    estimate = D(x, t);   x = step(x, t, next t, estimate)
     at the last level:              the result is D(x, t).x0, never a noisy x
 
-So a one-evaluation sampler costs exactly len(grid) evaluations. Whatever is special about a method is in
+So a one-evaluation sampler costs exactly len(grid) evaluations. A grid may hold time maps in place of times,
+so that slices stand at levels of their own: one that is known rests at t_min, one that waits stays where it
+is (vectorised times, Liu et al. 2024, arXiv 2410.03160). Whatever is special about a method is in
 its kernel, its sampler, its denoiser or the wrappers around that.
 """
 
@@ -43,7 +45,8 @@ def sample(
 ) -> Tensor:
     """Run `denoiser` down `grid` from the state `start` (K, C, *space); the last estimate of x0.
 
-    `grid` (N,) holds decreasing times. `progress` hears of every level; it, or `watch(step, x, estimate)`
+    `grid` (N,) holds decreasing times; or (N, ...) maps that broadcast to the state, in which a time may also
+    stay, though not all at once. `progress` hears of every level; it, or `watch(step, x, estimate)`
     (read only), may raise to cancel. Raises InputError before the first evaluation for a state or a grid
     that cannot be used, and MedidiffError when a value is no longer finite.
     """
@@ -55,7 +58,7 @@ def sample(
         _guard(estimate.x0, start, kernel, t, step, levels)
         if watch is not None:
             watch(step, x, estimate)
-        progress(Progress(stage, step + 1, levels, f"sigma {float(kernel.sigma(t)):.3g}"))
+        progress(Progress(stage, step + 1, levels, f"sigma {_highest(kernel, t):.3g}"))
         if step + 1 < levels:
             u = grid[step + 1]
             x, carry = sampler.step(kernel, x, t, u, estimate, context, denoiser.denoise)
@@ -72,21 +75,37 @@ def _check(start: Tensor, grid: Tensor, kernel: Kernel) -> None:
             got=f"{start.dtype} of shape {tuple(start.shape)}",
             fix="Put complex images into two channels.",
         )
-    inside = (
-        grid.ndim == 1 and len(grid) > 0 and kernel.t_min <= float(grid[-1]) <= float(grid[0]) <= kernel.t_max
-    )
-    if not inside or not bool((grid.diff() < 0).all()):
+    shapes = zip(grid.shape[1:], start.shape, strict=False)
+    broadcasts = grid.ndim == start.ndim + 1 and all(n in (1, size) for n, size in shapes)
+    if grid.numel() == 0 or not (grid.ndim == 1 or broadcasts):
+        raise InputError(
+            "grid",
+            expected=f"times (N,), or maps of shape (N, ...) that broadcast to {tuple(start.shape)}",
+            got=f"shape {tuple(grid.shape)}",
+            fix="One time a slice of a volume is (N, 1, 1, slices, 1, 1).",
+        )
+    levels = grid.reshape(len(grid), -1)
+    steps = levels.diff(dim=0)
+    inside = kernel.t_min <= float(levels.min()) <= float(levels.max()) <= kernel.t_max
+    if not inside or not bool((steps <= 0).all() and (steps < 0).any(1).all()):
         raise InputError(
             "grid",
             expected=f"decreasing times between {kernel.t_max:g} and {kernel.t_min:g}",
-            got=f"shape {tuple(grid.shape)}" if grid.ndim != 1 else f"{grid.tolist()}",
+            got=f"{grid.tolist()}" if grid.ndim == 1 else "a map that rises, rests as a whole or goes beyond",
             fix="Make it with logsnr_grid().",
         )
 
 
+def _highest(kernel: Kernel, t: Tensor) -> float:
+    return float(kernel.sigma(t).max())
+
+
 def _guard(x: Tensor, start: Tensor, kernel: Kernel, t: Tensor, step: int, levels: int) -> None:
     """Stop at the first value that is not finite, and say where; nothing is repaired."""
-    what = f"diffusion step {step + 1} of {levels} at sigma {float(kernel.sigma(t)):.3g}"
+    finite = torch.isfinite(x)
+    if x.shape == start.shape and bool(finite.all()):
+        return
+    what = f"diffusion step {step + 1} of {levels} at sigma {_highest(kernel, t):.3g}"
     if x.shape != start.shape:
         raise InputError(
             what,
@@ -94,9 +113,6 @@ def _guard(x: Tensor, start: Tensor, kernel: Kernel, t: Tensor, step: int, level
             got=str(tuple(x.shape)),
             fix="A denoiser keeps the shape of its state.",
         )
-    finite = torch.isfinite(x)
-    if bool(finite.all()):
-        return
     good = x[finite]
     span = f"the others from {good.min():.3g} to {good.max():.3g}" if good.numel() else "none finite"
     raise MedidiffError(

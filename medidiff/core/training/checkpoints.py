@@ -4,7 +4,7 @@
                             ema.safetensors       its moving average, which is what ships
                             optimiser.safetensors
                             objective.safetensors what the objective carries from step to step
-                            state.json            step, seconds, configuration, digests of the four
+                            state.json            step, seconds, processes, configuration, four digests
 
 A checkpoint is written beside, synchronised, then renamed; two generations are kept, and the loader falls
 back to the older one when the newer does not match its digests. No random state is stored: every draw is
@@ -31,6 +31,9 @@ from medidiff.atomic import writable, writing_folder
 from medidiff.errors import InputError
 
 KEPT = 2
+LEFT_BY_A_KILL = ".medidiff-"
+"""How the name of a folder begins that a killed save was writing; the next save removes it."""
+
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError)
 _PARTS = ("weights", "ema", "optimiser", "objective")
 
@@ -46,6 +49,7 @@ class Checkpoint:
     step: int
     seconds: float
     config: dict[str, Any]
+    processes: int = 1
 
 
 def save(run: Path, checkpoint: Checkpoint) -> Path:
@@ -56,6 +60,8 @@ def save(run: Path, checkpoint: Checkpoint) -> Path:
     folder = run / f"checkpoint-{checkpoint.step:08d}"
     with writable(folder):
         run.mkdir(parents=True, exist_ok=True)
+        for left in run.glob(f"{LEFT_BY_A_KILL}*"):
+            shutil.rmtree(left, ignore_errors=True)
     with writing_folder(folder, overwrite=True) as temporary:
         digests = {}
         for part in _PARTS:
@@ -68,6 +74,7 @@ def save(run: Path, checkpoint: Checkpoint) -> Path:
             "schema": "medidiff.checkpoint/1",
             "step": checkpoint.step,
             "seconds": checkpoint.seconds,
+            "processes": checkpoint.processes,
             "config": checkpoint.config,
             "sha256": digests,
         }
@@ -110,7 +117,11 @@ def load(folder: Path) -> Checkpoint:
                 raise ValueError(f"{file.name} does not match its digest")
             parts[part] = load_file(file)
         return Checkpoint(
-            **parts, step=int(state["step"]), seconds=float(state["seconds"]), config=dict(state["config"])
+            **parts,
+            step=int(state["step"]),
+            seconds=float(state["seconds"]),
+            config=dict(state["config"]),
+            processes=int(state.get("processes", 1)),
         )
     except (*_DAMAGED, SafetensorError) as error:
         raise InputError(

@@ -79,7 +79,7 @@ def test_wrapper_hands_the_carry_on(wrapper_entry: Entry) -> None:
     """What an outer wrapper keeps in the carry survives the inner ones."""
     context = Context(NoiseStreams(0), carry={"outer": 1})
     wrapped: Denoiser = wrapper_entry.make(Shrinking())
-    estimate = wrapped.denoise(torch.zeros(1, 1, 2, 3, 4), torch.tensor(0.5), context)
+    estimate = wrapped.denoise(torch.zeros(1, 2, 2, 3, 4), torch.tensor(0.5), context)
     assert {**context.carry, **estimate.carry}["outer"] == 1
 
 

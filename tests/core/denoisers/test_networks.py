@@ -279,3 +279,27 @@ def test_a_card_cannot_ask_for_all_memory(options: dict[str, Any]) -> None:
 
 def test_monai_takes_widths_that_32_does_not_divide() -> None:
     assert awake({"kind": "monai", "channels": [8, 48], "groups": 4})(noise(1, 1, 8, 8), torch.zeros(1)).any()
+
+
+class Adding(nn.Module):
+    """F = the sum of all channels: what a condition adds is known."""
+
+    def forward(self, x: Tensor, level: Tensor) -> Tensor:
+        return x.sum(1, keepdim=True)
+
+
+def test_a_condition_stands_beside_the_state() -> None:
+    """D moves by s sd / r times the condition's sum; one row serves all; none is zeros."""
+    t, x, condition = KERNEL.at_sigma(0.5), noise(3, 1, 5, 6), noise(1, 2, 5, 6, seed=2)
+    context = Context(NoiseStreams(0))
+    free = NetDenoiser(Adding(), KERNEL, 1.0, condition_channels=2, optional_condition=True)
+    bare = free.denoise(x, t, context).x0
+    close(bare, NetDenoiser(Adding(), KERNEL, 1.0).denoise(x, t, context).x0)
+    moved = free.denoise(x, t, replace(context, condition=condition)).x0
+    close(moved - bare, (0.5 / 1.25**0.5 * condition.sum(1, keepdim=True)).expand(3, 1, 5, 6))
+    needs = replace(free, optional_condition=False)
+    close(needs.denoise(x, t, replace(context, condition=condition.expand(3, -1, -1, -1))).x0, moved)
+    for wrong in (None, condition[:, :1], condition[..., :3], condition.expand(2, -1, -1, -1)):
+        with pytest.raises(InputError) as error:
+            needs.denoise(x, t, replace(context, condition=wrong))
+        assert error.value.expected == "one of shape (3, 2, 5, 6)"

@@ -8,7 +8,19 @@ from torch import Tensor
 
 from medidiff.core.denoisers import Context, GaussianOracle
 from medidiff.core.linear import Dense
-from medidiff.core.process import DDIM, EDM, VP, Heun, Kernel, NoiseStreams, Renoise, logsnr_grid, sample
+from medidiff.core.process import (
+    DDIM,
+    EDM,
+    VP,
+    Heun,
+    Interpolant,
+    Kernel,
+    Multistep,
+    NoiseStreams,
+    Renoise,
+    logsnr_grid,
+    sample,
+)
 
 _CONTEXT = Context(NoiseStreams(0))
 
@@ -82,6 +94,33 @@ def test_moments_are_those_of_the_runs_they_describe(sampler: DDIM | Heun | Reno
         assert abs(noise) < 1e-12
     else:
         assert noise > 1e-4
+
+
+def test_moments_know_the_known_image() -> None:
+    """Kernel with b, voxels that hang together: the mean is that of a run without noise from the start's."""
+    kernel = Interpolant()
+    one, grid = oracle(kernel), logsnr_grid(kernel, 6)
+    y = torch.randn(1, 1, 3, 4, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    a, b, _ = kernel.coeffs(grid[0])
+    context = Context(NoiseStreams(0), noise=Silent(), y=y)
+    start = a * one.mean + b * y + 0.5  # so that the mean is not found again whatever y
+    ended = sample(one, kernel, Multistep(1.0), grid, start=start, context=context)
+    moments = one.moments(
+        Multistep(1.0), grid, start_mean=start.flatten() @ one.basis, start_variance=1.0, y=y
+    )
+    torch.testing.assert_close(moments.mean, (ended.flatten(1) @ one.basis)[0])
+    exact = one.moments(Multistep(1.0), grid, y=y)
+    assert exact.mean_error < 1e-10
+
+
+def test_output_is_the_law_of_an_exact_estimate() -> None:
+    """D(x_t) of x_t ~ N(a m, a^2 C + s^2): covariance J (a^2 C + s^2) J'."""
+    one, t = oracle(VP()), VP().at_sigma(0.3)
+    a, _, s = VP().coeffs(t)
+    J = one.jacobian(torch.eye(12, dtype=torch.float64).reshape(12, 1, 3, 4), t).flatten(1)
+    dense = J @ (a**2 * covariance(12) + s**2 * torch.eye(12)) @ J.mT
+    assert one.basis is not None
+    torch.testing.assert_close(one.output(t).variance, (one.basis.mT @ dense @ one.basis).diagonal())
 
 
 class Silent:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from medidiff.core.process import EDM, VP, Kernel, karras_grid, logsnr_grid, uniform_grid
+from medidiff.core.process import EDM, VP, Kernel, RectifiedFlow, karras_grid, logsnr_grid, uniform_grid
 from medidiff.errors import InputError
 
 
@@ -33,21 +33,11 @@ def test_one_evaluation_is_at_the_first_level() -> None:
         assert float(EDM().sigma(grid(EDM(), 1, sigma_max=3.0))) == pytest.approx(3.0)
 
 
-class Flow(Kernel):
-    """Rectified flow: pure noise at t = 1, where h is -infinity."""
-
-    t_min, t_max = 1e-3, 1.0
-
-    def coeffs(self, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        t = t.to(torch.float64)
-        return 1 - t, torch.zeros_like(t), t
-
-
 def test_pure_noise_stays_the_first_level_and_the_next_is_finite() -> None:
-    t = logsnr_grid(Flow(), 10)
+    t = logsnr_grid(RectifiedFlow(), 10)
     assert t[0] == 1.0
     assert (t.diff() < 0).all()
-    assert torch.isfinite(Flow().half_logsnr(t[1:])).all()
+    assert torch.isfinite(RectifiedFlow().half_logsnr(t[1:])).all()
 
 
 @pytest.mark.parametrize(
@@ -69,8 +59,8 @@ def test_levels_outside_the_kernel_are_refused(call) -> None:
 def test_levels_beyond_a_kernel_without_a_closed_form_are_refused(levels: dict[str, float]) -> None:
     """Bisection answers with the kernel's end (s/a = 1e-3 to infinity here), whatever was asked."""
 
-    class Short(Flow):
-        t_max = 0.999  # s/a = 999
+    class Bisected(RectifiedFlow):
+        time = Kernel.time
 
     with pytest.raises(InputError):
-        logsnr_grid(Short(), 5, **levels)
+        logsnr_grid(Bisected(t_max=0.999), 5, **levels)  # s/a = 999 there

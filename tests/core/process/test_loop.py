@@ -9,7 +9,22 @@ import torch
 from torch import Tensor
 
 from medidiff.core.denoisers import Context, Estimate
-from medidiff.core.process import DDIM, EDM, NoiseStreams, Renoise, logsnr_grid, sample
+from medidiff.core.denoisers.network import NetDenoiser
+from medidiff.core.denoisers.unet import UNet
+from medidiff.core.denoisers.wrappers import Sliced
+from medidiff.core.process import (
+    DDIM,
+    EDM,
+    VP,
+    Heun,
+    Kernel,
+    Multistep,
+    NoiseStreams,
+    Renoise,
+    Sampler,
+    logsnr_grid,
+    sample,
+)
 from medidiff.errors import InputError, MedidiffError
 from medidiff.progress import Progress
 
@@ -111,11 +126,49 @@ class Unasked:
         {"grid": torch.tensor([math.nan, 0.5])},
         {"grid": torch.tensor([])},
         {"grid": torch.tensor(0.5)},
+        {"grid": torch.tensor([0.5, 0.2]).reshape(2, 1)},
+        {"grid": torch.full((2, 1, 1, 2), 0.5)},
+        {"grid": torch.full((2, 1, 1, 5), 0.5)},
+        {"grid": torch.tensor([[0.5] * 5, [0.4] * 4 + [0.6]]).reshape(2, 1, 1, 5)},
+        {"grid": torch.tensor([[0.5] * 5, [0.4] * 4 + [-0.1]]).reshape(2, 1, 1, 5)},
     ],
 )
 def test_bad_states_and_grids_are_refused_before_the_first_evaluation(options: dict[str, Tensor]) -> None:
     with pytest.raises(InputError):
         run(Unasked(), **options)
+
+
+def exact(kernel: Kernel) -> Sliced:
+    """The exact denoiser of N(0.3, 0.5^2): a network whose last layer is 0, on every slice."""
+    return Sliced(NetDenoiser(UNet(channels=(4,), blocks=(1,)), kernel, sigma_data=0.5, mean=0.3))
+
+
+@pytest.mark.parametrize("kernel", [EDM(), VP()], ids=["edm", "vp"])
+@pytest.mark.parametrize("sampler", [DDIM(), Heun(), Multistep()], ids=["ddim", "heun", "multistep"])
+def test_a_grid_of_maps_is_each_slice_on_levels_of_its_own(kernel: Kernel, sampler: Sampler) -> None:
+    """One slice goes down, one waits for two levels, one is known and rests at the last."""
+    down = logsnr_grid(kernel, 8, sigma_max=3.0, sigma_min=0.05)
+    late = torch.cat([down[:1].expand(2), logsnr_grid(kernel, 6, sigma_max=3.0, sigma_min=0.05)])
+    late[:3] = down[0]
+    known = down[-1:].expand(8)
+    start = torch.randn(2, 1, 3, 6, 8, generator=torch.Generator().manual_seed(0))
+    context = Context(NoiseStreams(0))
+    maps = torch.stack([down, late, known], 1).reshape(8, 1, 1, 3, 1, 1)
+    together = sample(exact(kernel), kernel, sampler, maps, start=start, context=context)
+    for z, grid in enumerate((down, late[2:], known[:1])):
+        part = start[:, :, z : z + 1]
+        alone = sample(exact(kernel), kernel, sampler, grid, start=part, context=context)
+        torch.testing.assert_close(together[:, :, z : z + 1], alone, rtol=0, atol=1e-5)
+
+
+def test_a_constant_map_is_the_time() -> None:
+    kernel, start = EDM(), torch.randn(1, 1, 3, 6, 8, generator=torch.Generator().manual_seed(0))
+    grid, context = logsnr_grid(kernel, 5), Context(NoiseStreams(0))
+    one, all_ = (
+        sample(exact(kernel), kernel, DDIM(1.0), g, start=start, context=context)
+        for g in (grid, grid.reshape(5, 1, 1, 1, 1, 1).expand(5, 1, 1, 3, 1, 1))
+    )
+    assert torch.equal(one, all_)
 
 
 def test_no_graph_is_kept() -> None:

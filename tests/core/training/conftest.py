@@ -11,7 +11,8 @@ from torch import Tensor
 
 from medidiff.core.denoisers.network import NetDenoiser
 from medidiff.core.training.objectives import Denoising, NoiseLevels
-from medidiff.core.training.trainer import TrainSettings, generator
+from medidiff.core.training.randomness import generator
+from medidiff.core.training.settings import TrainSettings
 
 
 def images(step: int) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from medidiff.core.denoisers.network import NetDenoiser, build_network
 from medidiff.core.process.kernels import EDM
 from medidiff.core.training.objectives import Denoising, NoiseLevels, white_loss
-from medidiff.core.training.trainer import generator
+from medidiff.core.training.randomness import generator
 
 KERNEL = EDM(sigma_min=0.01, sigma_max=4.0)
 NET = {"kind": "unet", "channels": [4], "blocks": [1]}

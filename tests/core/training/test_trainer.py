@@ -18,7 +18,10 @@ from medidiff.core.denoisers.network import NetDenoiser, build_network
 from medidiff.core.training.checkpoints import folders, load
 from medidiff.core.training.interrupts import held_interrupts
 from medidiff.core.training.objectives import Denoising, NoiseLevels
-from medidiff.core.training.trainer import OptimiserSettings, TrainSettings, generator, schedule, train
+from medidiff.core.training.randomness import generator
+from medidiff.core.training.rates import schedule
+from medidiff.core.training.settings import OptimiserSettings, TrainSettings
+from medidiff.core.training.trainer import train
 from medidiff.errors import InputError, MedidiffError
 from medidiff.progress import Progress
 

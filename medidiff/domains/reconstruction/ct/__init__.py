@@ -8,13 +8,15 @@ retrospective_ct(volume) -> Result                   the three together
 
 from medidiff.domains.reconstruction.ct.reconstruct import METHODS, reconstruct_ct
 from medidiff.domains.reconstruction.ct.retrospective import retrospective_ct, score
-from medidiff.domains.reconstruction.ct.scan.geometry import Grid, ParallelBeam
+from medidiff.domains.reconstruction.ct.scan.geometry import FanBeam, Geometry, Grid, ParallelBeam
 from medidiff.domains.reconstruction.ct.scan.measurement import CTMeasurement
 from medidiff.domains.reconstruction.ct.simulate import simulate_ct
 
 __all__ = [
     "METHODS",
     "CTMeasurement",
+    "FanBeam",
+    "Geometry",
     "Grid",
     "ParallelBeam",
     "reconstruct_ct",

@@ -21,8 +21,9 @@ from medidiff.runs.result import Result
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LABELS = {"fbp": "FBP", "tv": "total variation", "diffusion": "diffusion"}
+LABELS = {"fbp": "FBP", "sirt": "SIRT", "cgls": "CGLS", "tv": "total variation", "diffusion": "diffusion"}
 _LUNG_HU, _VESSEL_HU, _BONE_HU = (-950.0, -600.0), -300.0, 300.0
+_HU_WINDOW, _NEARLY_ALL = (-1000.0, 1000.0), 99.5
 _MOSTLY = 0.95  # of a detail's field
 _DETAIL_MM, _MARGIN_MM = 40.0, 12.0
 _SKIN_MM, _BONE_DEPTH_MM, _VESSEL_MM = 25.0, 40.0, 5.0
@@ -34,15 +35,18 @@ def draw(result: Result) -> Figure:
     reference = _canonical(result["reference"]) if "reference" in result else None
     shown = reference if reference is not None else next(iter(images.values()))
     spacing = shown.spacing_mm
-    zooms, at = _details(shown.array, spacing)
+    known = shown.units == "HU"
+    zooms, at = _details(shown.array, spacing) if known else ((), None)
     planes = Planes(
         methods={LABELS[name]: image.array for name, image in images.items()},
         spacing_mm=spacing,
         reference=None if reference is None else reference.array,
         metrics={LABELS[name]: row["metrics"] for name, row in result.report["methods"].items()},
         at=at,
-        crop=_crop(shown.array, spacing),
+        crop=_crop(shown.array, spacing) if known else None,
         zooms=zooms,
+        window=_HU_WINDOW if known else _window([image.array for image in images.values()]),
+        units="HU" if known else "attenuation per unit of length",
     )
     return planes_figure(planes, title=_title(result.report), note=_note(result.report))
 
@@ -51,12 +55,19 @@ def _canonical(volume: Volume) -> Volume:
     return to_canonical(volume)[0]
 
 
+def _window(images: list[NDArray[np.float32]]) -> tuple[float, float]:
+    """From 0 to a little above nearly all values: nobody knows what they should be."""
+    return 0.0, 1.2 * max(float(np.percentile(image, _NEARLY_ALL)) for image in images) or 1.0
+
+
 def _title(report: dict[str, Any]) -> str:
     scan = report["measurement"]
-    dose = "without noise" if scan["photons"] is None else f"{scan['photons']:g} photons per bin"
-    if scan["arc_deg"] is None:
-        return f"CT from {scan['views']} view{'s' * (scan['views'] > 1)}, {dose}"
-    return f"CT from {scan['views']} views over {scan['arc_deg']:g} degrees, {dose}"
+    views = f"CT from {scan['views']} view{'s' * (scan['views'] > 1)}"
+    arc = "" if scan["arc_deg"] is None else f" over {scan['arc_deg']:g} degrees"
+    if scan["photons"] is not None:
+        return f"{views}{arc}, {scan['photons']:g} photons per bin"
+    # Without a reference it may be a real scan, of which nobody told the dose.
+    return f"{views}{arc}, without noise" if report.get("protocol") else f"{views}{arc}"
 
 
 def _note(report: dict[str, Any]) -> str:

@@ -1,14 +1,15 @@
-"""From a measurement to images, without the truth: FBP, total variation, diffusion.
+"""From a measurement to images, without the truth: FBP, SIRT, CGLS, total variation, diffusion.
 
     measurement -> Start (an image) -> method -> Result
 
-The three methods share their data: FBP starts total variation, and total variation the diffusion loop. A
+The methods share their data: FBP starts total variation, and total variation the diffusion loop. A
 volume that does not fit into memory is done in overlapping slabs (`slabs`). Everything is in the canonical
 orientation of the measurement.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -21,26 +22,36 @@ from torch import Tensor
 
 from medidiff.core.device import choose_device
 from medidiff.domains.reconstruction.ct.figure import draw
-from medidiff.domains.reconstruction.ct.methods.baselines import fbp_image, mean_weight, tv_image
-from medidiff.domains.reconstruction.ct.methods.defaults import Defaults, defaults_for, model_error
+from medidiff.domains.reconstruction.ct.methods.baselines import (
+    cgls_image,
+    fbp_image,
+    mean_weight,
+    sirt_image,
+    tv_image,
+)
+from medidiff.domains.reconstruction.ct.methods.choice import (
+    METHODS,
+    check_options,
+    check_unit,
+    checked_start,
+)
+from medidiff.domains.reconstruction.ct.methods.defaults import Defaults, defaults_of, model_error
 from medidiff.domains.reconstruction.ct.methods.fast import (
-    COUPLINGS,
     NOISY_COUPLINGS,
     Scaling,
     reconstruct_fast,
     scaled_problem,
 )
 from medidiff.domains.reconstruction.ct.projection.projector import Projector
-from medidiff.domains.reconstruction.ct.projection.system_matrix import system_matrix
-from medidiff.domains.reconstruction.ct.scan.attenuation import hu_to_water, water_to_hu
+from medidiff.domains.reconstruction.ct.projection.system import system_of
+from medidiff.domains.reconstruction.ct.scan.attenuation import MU_WATER, hu_to_water, water_to_hu
 from medidiff.domains.reconstruction.ct.scan.measurement import (
     CTMeasurement,
     measurement_notes,
     statistical_weights,
 )
 from medidiff.domains.reconstruction.ct.slabs import OVERLAP, numbered, slab_ranges, slab_slices
-from medidiff.errors import InputError
-from medidiff.io.volume import Volume
+from medidiff.io.volume import Units, Volume
 from medidiff.priors import Prior, choose, load
 from medidiff.progress import Report, silent
 from medidiff.runs.clock import Clock, finish_report
@@ -48,33 +59,38 @@ from medidiff.runs.provenance import provenance
 from medidiff.runs.report import start_report
 from medidiff.runs.result import Result
 
-METHODS = ("fbp", "tv", "diffusion")
-MODES = ("fast",)
+__all__ = ["METHODS", "check_options", "describe_measurement", "reconstruct_ct"]
+
 CHUNK = 4  # slices that the network takes at once: more leave the cache of a CPU
 
 
 @dataclass(frozen=True)
 class Piece:
-    """What a method gave of a slab, in water units (z, y, x); iterations and end of total variation."""
+    """What a method gave of a slab, in water units (z, y, x); how far it iterated and ended.
+
+    residuals: rms after each iteration, where the method has such a history.
+    """
 
     water: Tensor
     seconds: float = 0.0
     iterations: int = 0
     converged: bool = True
+    residuals: tuple[float, ...] = ()
 
 
 @dataclass
 class Image:
-    """What a method gave: HU (z, y, x), and sums over its slabs.
+    """What a method gave: its values (z, y, x), and sums over its slabs.
 
     seconds: with its start, without building the matrix. square: of W (A x - y)^2 over all rays.
     """
 
-    hu: NDArray[np.float32]
+    values: NDArray[np.float32]
     seconds: float = 0.0
     square: float = 0.0
     iterations: int = 0
     converged: bool = True
+    residuals: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,25 +115,26 @@ def reconstruct_ct(
     float32: bool = False,
     progress: Report = silent,
 ) -> Result:
-    """Images of a measurement, one a method: fbp, tv, diffusion, several of them, or "all".
+    """Images of a measurement, one a method: fbp, sirt, cgls, tv, diffusion, several of them, or "all".
 
     `prior` names a prior (default: the best that accepts the image). `start` (z, y, x) in HU replaces the
     image that the diffusion loop starts from. `float32` keeps the network out of bf16. The result's images
-    are in HU on the measurement's grid. Raises InputError for options and measurements that cannot be used,
+    are in HU on the measurement's grid; of a measurement of unknown length unit in attenuation per that unit,
+    without diffusion. Raises InputError for options and measurements that cannot be used,
     MissingError for want of a prior or memory.
     """
     clock, methods = Clock(), check_options(method, mode, coupling, device, seed)
-    start = None if start is None else _checked_start(start, measurement.shape, methods)
+    check_unit(measurement, methods)
+    start = None if start is None else checked_start(start, measurement.shape, methods)
     measurement = _weighted(measurement)
     most = slab_slices(measurement, methods)
     net = _prior(prior, measurement, device, float32=float32) if "diffusion" in methods else None
     role = net.card.role if net else "tuned"
     geometry = measurement.geometry
     coupling, said = _coupled(coupling, len(measurement.sinogram))
-    directions, covered = geometry.directions(), geometry.covered_deg()
-    defaults = defaults_for(directions, covered, measurement.photons, role, coupling)
+    defaults = defaults_of(measurement, role, coupling)
     # Built now and kept: no method's seconds hold what all of them, and the residual, need.
-    system_matrix(geometry, measurement.grid, device=net.device if net else None)
+    system_of(geometry, measurement.grid, device=net.device if net else None)
     images = _in_slabs(measurement, methods, net, Options(seed, defaults), start, most, progress)
     warnings = [*measurement.notes, *measurement_notes(measurement), *defaults.notes, *said]
     warnings += [
@@ -147,7 +164,8 @@ def reconstruct_ct(
         inputs["start"] = Volume(start, measurement.affine, "HU").digest()
     return Result(
         outputs={
-            _file(m): Volume(i.hu, measurement.affine, "HU", measurement.origin) for m, i in images.items()
+            _file(m): Volume(i.values, measurement.affine, units_of(measurement), measurement.origin)
+            for m, i in images.items()
         },
         report=report,
         provenance=provenance(
@@ -164,55 +182,23 @@ def reconstruct_ct(
     )
 
 
-def check_options(
-    method: str | Sequence[str], mode: str, coupling: str, device: str, seed: int
-) -> tuple[str, ...]:
-    """The methods asked for, each once, in the order of `METHODS`.
-
-    Raises InputError for a method, a mode, a coupling or a device that does not exist and for a negative
-    seed, whatever the data, and MissingError for a device that is not there.
-    """
-    if seed < 0:
-        raise InputError("seed", expected="0 or above", got=str(seed), fix="0 is the default.", argument=True)
-    check_choice("mode", mode, MODES)
-    check_choice("coupling", coupling, COUPLINGS)
-    choose_device(device)
-    return check_methods(method)
-
-
-def check_methods(method: str | Sequence[str]) -> tuple[str, ...]:
-    """The methods asked for, each once, in the order of `METHODS`; "all" is all of them.
-
-    Raises InputError for an unknown one, and for none.
-    """
-    asked = [method] if isinstance(method, str) else list(method)
-    for name in asked or [""]:
-        check_choice("method", name, (*METHODS, "all"))
-    return METHODS if "all" in asked else tuple(name for name in METHODS if name in asked)
-
-
-def check_choice(what: str, value: str, allowed: Sequence[str]) -> None:
-    """Raise InputError when `value` is not one of `allowed`."""
-    if value not in allowed:
-        raise InputError(
-            what, expected=", ".join(allowed), got=repr(value), fix="Choose one of these.", argument=True
-        )
-
-
 def describe_measurement(measurement: CTMeasurement) -> dict[str, Any]:
-    """`measurement` of a report: `arc_deg` of the scan, `covered_deg` of directions modulo 180.
+    """`measurement` of a report: `arc_deg` of the scan, `covered_deg` of directions modulo 180 (at the
+    isocentre).
 
     Both are None where all views look in one direction.
     """
     geometry = measurement.geometry
     several = geometry.directions() > 1
     return {
-        "geometry": "parallel",
+        "geometry": geometry.kind,
         "views": geometry.views,
         "arc_deg": geometry.arc_deg() if several else None,
         "covered_deg": geometry.covered_deg() if several else None,
         "detectors": geometry.detectors,
         "detector_spacing_mm": geometry.spacing_mm,
+        "isocentre_spacing_mm": geometry.isocentre_spacing_mm,
+        "length_unit": measurement.length_unit,
         "photons": measurement.photons,
         "photons_per_mm": measurement.photons_per_mm,
         "missing": geometry.missing_words(),
@@ -223,7 +209,7 @@ def _weighted(measurement: CTMeasurement) -> CTMeasurement:
     """The measurement with weights, made from its photons and the model error where it has none."""
     if measurement.weights is not None:
         return measurement
-    error = model_error(measurement.grid.pixel_mm)
+    error = model_error(measurement.grid, measurement.geometry)
     weights = statistical_weights(measurement.sinogram, measurement.photons, model_error=error)
     return replace(measurement, weights=weights)
 
@@ -264,35 +250,13 @@ def _in_slabs(
         own = replace(options, defaults=replace(options.defaults, tv_weight=tv_weight), first_slice=low)
         for method, piece in _pieces(part, methods, net, own, begin, told):
             image = images[method]
-            image.hu[first:last] = water_to_hu(piece.water[first - low : last - low].numpy())
+            image.values[first:last] = _values(piece.water[first - low : last - low].numpy(), measurement)
             image.square += _data_square(part, piece.water, first - low, last - low)
             image.seconds += piece.seconds
             image.iterations = max(image.iterations, piece.iterations)
             image.converged &= piece.converged
+            image.residuals = _joined(image.residuals, first, piece.residuals, last)
     return images
-
-
-def _checked_start(
-    start: NDArray[np.floating], shape: tuple[int, int, int], methods: tuple[str, ...]
-) -> NDArray[np.floating]:
-    if "diffusion" not in methods:
-        raise InputError(
-            "start",
-            expected="method diffusion, which alone starts from an image",
-            got=", ".join(methods),
-            fix="Leave start out, or add diffusion.",
-            argument=True,
-        )
-    values = np.asarray(start)
-    if values.shape != shape or values.dtype.kind not in "iuf" or not np.isfinite(values).all():
-        finite = "" if values.shape != shape else ", not all finite numbers"
-        raise InputError(
-            "start",
-            expected=f"finite HU of shape {shape}",
-            got=f"shape {values.shape}{finite}",
-            fix="Give an image (z, y, x) on the measurement's grid, or none.",
-        )
-    return values
 
 
 def _pieces(
@@ -313,15 +277,20 @@ def _pieces(
     fbp_seconds = clock.lap()
     found = tv_image(measurement, weight, start=fbp, progress=progress) if needs_tv else None
     tv_seconds = fbp_seconds + clock.lap()
-    if "fbp" in methods and fbp is not None:
-        yield "fbp", Piece(fbp, fbp_seconds)
-    if "tv" in methods and found is not None:
-        yield "tv", Piece(found.image, tv_seconds, found.iterations, found.converged)
-    if "diffusion" in methods:
+    for method in methods:
         clock.lap()
-        begin = found.image if start is None and found is not None else start
-        image = _diffusion(measurement, net, options, begin, progress)
-        yield "diffusion", Piece(image, clock.lap() + (tv_seconds if start is None else 0.0))
+        if method == "fbp" and fbp is not None:
+            yield method, Piece(fbp, fbp_seconds)
+        elif method == "tv" and found is not None:
+            yield method, Piece(found.image, tv_seconds, found.iterations, found.converged)
+        elif method in ("sirt", "cgls"):
+            iterate = sirt_image if method == "sirt" else cgls_image
+            got = iterate(measurement, progress=progress)
+            yield method, Piece(got.image, clock.lap(), got.iterations, got.converged, got.residuals)
+        elif method == "diffusion":
+            begin = found.image if start is None and found is not None else start
+            image = _diffusion(measurement, net, options, begin, progress)
+            yield method, Piece(image, clock.lap() + (tv_seconds if start is None else 0.0))
 
 
 def _diffusion(
@@ -352,6 +321,31 @@ def _diffusion(
     return image.cpu()
 
 
+def _joined(
+    before: tuple[float, ...], slices_before: int, piece: tuple[float, ...], slices: int
+) -> tuple[float, ...]:
+    """Histories of slabs as one rms, each weighted by its slices; one that ended stays where it was."""
+    if not before or not piece:
+        return piece or before
+    share = slices_before / slices
+    return tuple(
+        math.sqrt(share * a * a + (1 - share) * b * b)
+        for a, b in itertools.zip_longest(before, piece, fillvalue=min(before, piece, key=len)[-1])
+    )
+
+
+def units_of(measurement: CTMeasurement) -> Units:
+    """The units of images: HU, or arbitrary where the unit of length is not known."""
+    return "HU" if measurement.length_unit == "mm" else "a.u."
+
+
+def _values(water: NDArray[np.float32], measurement: CTMeasurement) -> NDArray[np.float32]:
+    """HU; or attenuation per unit of length, which is all that a measurement of unknown unit gives."""
+    if measurement.length_unit == "mm":
+        return water_to_hu(water)
+    return np.asarray(water * np.float32(MU_WATER), np.float32)
+
+
 def _data_square(measurement: CTMeasurement, water: Tensor, first: int, last: int) -> float:
     """Sum of W (A x - y)^2 over the rays of slices first <= z < last."""
     assert measurement.weights is not None  # `_weighted` made them
@@ -365,7 +359,7 @@ def _described(measurement: CTMeasurement) -> dict[str, Any]:
         "sha256": measurement.origin.removeprefix("sha256:"),
         "shape": list(measurement.shape),
         "spacing_mm": [round(step, 6) for step in measurement.spacing_mm],
-        "units": "HU",
+        "units": units_of(measurement),
     }
 
 
@@ -375,8 +369,10 @@ def _row(
     row: dict[str, Any] = {"output": _file(name), "seconds": round(image.seconds, 3), "metrics": {}}
     used = int(np.count_nonzero(measurement.weights)) if measurement.weights is not None else 0
     row["data_residual"] = math.sqrt(image.square / max(used, 1))
-    if name == "tv":
+    if name in ("sirt", "cgls", "tv"):
         row |= {"iterations": image.iterations, "converged": image.converged}
+    if image.residuals:
+        row["residuals"] = [float(f"{value:.4g}") for value in image.residuals]
     if name == "diffusion" and net is not None:
         evaluations = defaults.fast.passes
         row |= {"evaluations": evaluations, "prior": net.name, "precision": net.denoiser.precision}

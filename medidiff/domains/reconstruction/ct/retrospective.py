@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from medidiff.domains.reconstruction.ct.figure import draw
 from medidiff.domains.reconstruction.ct.reconstruct import check_options, reconstruct_ct
+from medidiff.domains.reconstruction.ct.scan.geometry import FULL_ARC_DEG, Geometry
 from medidiff.domains.reconstruction.ct.simulate import simulate_ct
 from medidiff.errors import InputError
 from medidiff.io.orientation import to_canonical
@@ -35,8 +36,9 @@ def retrospective_ct(
     *,
     spacing_mm: tuple[float, float, float] | None = None,
     views: int = 24,
-    arc_deg: float = 180.0,
+    arc_deg: float | None = None,
     angles_deg: Sequence[float] | None = None,
+    geometry: str | Geometry = "parallel",
     photons: float | None = None,
     matrix: int | None = None,
     methods: str | Sequence[str] = "diffusion",
@@ -50,11 +52,12 @@ def retrospective_ct(
 ) -> Result:
     """Measure a volume in a few views, reconstruct it by `methods`, and compare with it.
 
-    `volume`: a `Volume` in HU or 1/mm, or an array (z, y, x) in HU with `spacing_mm` (dz, dy, dx).
-    `angles_deg` replaces `views` and `arc_deg`; `photons` per detector bin (None: no noise); `matrix` the
-    longer side of the reconstruction (default: the input's, halved as `simulate_ct` says). The images and the
-    reference lie on that grid, in the volume's own orientation. Raises InputError for arguments or volumes
-    that cannot be used, MissingError for want of a prior or memory.
+    `volume`: a `Volume` in HU or 1/mm, or an array (z, y, x) in HU with `spacing_mm` (dz, dy, dx). `geometry`
+    is "parallel", "fan-flat" or "fan-curved", whose full scan, 180 or 360 degrees, is the default of
+    `arc_deg`; `angles_deg` replaces `views` and `arc_deg`; `photons` per detector bin (None: no noise);
+    `matrix` the longer side of the reconstruction (default: the input's, halved as `simulate_ct` says). The
+    images and the reference lie on that grid, in the volume's own orientation. Raises InputError for
+    arguments or volumes that cannot be used, MissingError for want of a prior or memory.
     """
     clock = Clock()
     source = _volume(volume, spacing_mm)
@@ -65,6 +68,7 @@ def retrospective_ct(
         views=views,
         arc_deg=arc_deg,
         angles_deg=angles_deg,
+        geometry=geometry,
         photons=photons,
         matrix=matrix,
         seed=seed,
@@ -93,8 +97,9 @@ def retrospective_ct(
     options = {
         **result.provenance["options"],
         "views": measurement.geometry.views,
-        "arc_deg": arc_deg,
+        "arc_deg": FULL_ARC_DEG[measurement.geometry.kind] if arc_deg is None else arc_deg,
         "angles_deg": None if angles_deg is None else [float(a) for a in angles_deg],
+        "geometry": geometry if isinstance(geometry, str) else geometry.to_plain(),
         "photons": photons,
         "matrix": matrix,
     }

@@ -21,10 +21,17 @@ import torch
 from numpy.typing import NDArray
 
 from medidiff.domains.reconstruction.ct.methods import defaults
-from medidiff.domains.reconstruction.ct.projection.projector import WIDEST, Projector, Tiles
+from medidiff.domains.reconstruction.ct.projection.projector import Projector
 from medidiff.domains.reconstruction.ct.projection.system_matrix import build_matrix, forecast_bytes
+from medidiff.domains.reconstruction.ct.projection.tiles import WIDEST, Tiles
 from medidiff.domains.reconstruction.ct.scan.attenuation import MU_WATER, hu_to_water, water_to_hu
-from medidiff.domains.reconstruction.ct.scan.geometry import SMALLEST_SIDE, Grid, ParallelBeam
+from medidiff.domains.reconstruction.ct.scan.geometry import (
+    SMALLEST_SIDE,
+    Geometry,
+    Grid,
+    check_source,
+    default_geometry,
+)
 from medidiff.domains.reconstruction.ct.scan.measurement import (
     CTMeasurement,
     check_photons,
@@ -40,6 +47,8 @@ _LARGEST_DEFAULT = 256  # pixels a side of the reconstruction when none is asked
 _SMALLEST_DEFAULT = 192  # but no block mean that leaves fewer than this
 _BINS = 2  # parts into which a detector bin is cut
 _MATRIX_BYTES = 256 << 20  # views are simulated in groups whose matrix is no larger
+_BODY_HU = -500.0
+_OUTSIDE_SHARE = 1e-3
 _PHOTONS = zlib.crc32(b"ct.photons")
 
 
@@ -47,8 +56,9 @@ def simulate_ct(
     volume: Volume,
     *,
     views: int = 24,
-    arc_deg: float = 180.0,
+    arc_deg: float | None = None,
     angles_deg: Sequence[float] | None = None,
+    geometry: str | Geometry = "parallel",
     photons: float | None = None,
     electronic_counts: float = 0.0,
     model_error: float | None = None,
@@ -56,15 +66,17 @@ def simulate_ct(
     seed: int = 0,
     progress: Report = silent,
 ) -> tuple[CTMeasurement, Volume]:
-    """Parallel-beam measurement of a volume in HU or 1/mm, and the reference (HU) on the grid to reconstruct.
+    """Measurement of a volume in HU or 1/mm, and the reference (HU) on the grid to reconstruct.
 
-    `angles_deg` replaces `views` and `arc_deg`. `photons` per detector bin (None: no noise) and
-    `electronic_counts` (rms) make the noise, one stream a slice from (seed, purpose, slice). `model_error` is
-    s_model of the weights, by default what pixels of this size have. `matrix` is the longer side of the
-    reconstruction: by default the input's, halved while it is above 256 pixels and both sides are even, but
-    never below 192 (300 stays 300, 1024 becomes 256).
-    Both results are in the canonical orientation (`to_canonical`), whatever the volume's.
-    Raises InputError for arguments and volumes that cannot be used, MissingError for want of memory.
+    `geometry` is "parallel", "fan-flat" or "fan-curved" on the default scanner (`default_geometry`), where
+    `arc_deg` is by default a full scan, 180 or 360 degrees, and `angles_deg` replaces `views` and `arc_deg`;
+    or a geometry with its own angles, which replaces all three. `photons` per detector bin (None: no noise)
+    and `electronic_counts` (rms) make the noise, one stream a slice from (seed, purpose, slice).
+    `model_error` is s_model of the weights, by default what pixels of this size have. `matrix` is the longer
+    side of the reconstruction: by default the input's, halved while it is above 256 pixels and both sides are
+    even, but never below 192 (300 stays 300, 1024 becomes 256). Both results are in the canonical orientation
+    (`to_canonical`), whatever the volume's. Raises InputError for arguments and volumes that cannot be used,
+    MissingError for want of memory.
     """
     check_noise(photons, electronic_counts)
     canonical, _ = to_canonical(volume)
@@ -72,30 +84,43 @@ def simulate_ct(
     reference = _reference(canonical, factor)
     _, dy, dx = reference.spacing_mm
     grid = Grid(*reference.shape[1:], dy, dx)
-    geometry = (
-        ParallelBeam.sparse(views, arc_deg, grid=grid)
-        if angles_deg is None
-        else ParallelBeam.of_angles(tuple(angles_deg), grid=grid)
+    beam = (
+        default_geometry(geometry, grid, views=views, arc_deg=arc_deg, angles_deg=angles_deg)
+        if isinstance(geometry, str)
+        else geometry
     )
-    intensity = _intensities(canonical, factor, geometry, grid, progress)
+    check_source(beam, grid)
+    intensity = _intensities(canonical, factor, beam, grid, progress)
     if photons is not None:
         _draw_photons(intensity, photons, electronic_counts, seed)
     sinogram = -np.log(intensity, out=intensity)
     measurement = CTMeasurement(
         sinogram,
-        geometry,
+        beam,
         grid,
         reference.affine,
         statistical_weights(
             sinogram,
             photons,
             electronic_counts=electronic_counts,
-            model_error=defaults.model_error(grid.pixel_mm) if model_error is None else model_error,
+            model_error=defaults.model_error(grid, beam) if model_error is None else model_error,
         ),
         photons,
         volume.origin,
     )
-    return replace(measurement, notes=(*volume.notes, *measurement_notes(measurement))), reference
+    notes = (*volume.notes, *_outside(reference, grid, beam), *measurement_notes(measurement))
+    return replace(measurement, notes=notes), reference
+
+
+def _outside(reference: Volume, grid: Grid, geometry: Geometry) -> list[str]:
+    """A sentence on the share of the body beyond the circle that every view sees."""
+    radius = geometry.field_radius_mm()
+    beyond = np.hypot(grid.x_mm()[None], grid.y_mm()[:, None]) > radius
+    body = reference.array > _BODY_HU
+    share = int(np.count_nonzero(body & beyond)) / max(int(np.count_nonzero(body)), 1)
+    if share < _OUTSIDE_SHARE:
+        return []
+    return [f"{share:.1%} of the body lies outside of the field of view, a circle of {2 * radius:.4g} mm"]
 
 
 def model_error(measurement: CTMeasurement, reference: Volume) -> float:
@@ -181,18 +206,18 @@ def _reference(volume: Volume, factor: int) -> Volume:
     return replace(mean, array=water_to_hu(mean.array), units="HU", notes=())
 
 
-def upsample(image: torch.Tensor) -> torch.Tensor:
-    """Cubic interpolation by 2, (n, y, x) to (n, 2y, 2x), whose 2 x 2 block mean is `image` exactly."""
+def upsample(image: torch.Tensor, factor: int = 2) -> torch.Tensor:
+    """Cubic interpolation, (n, y, x) to (n, factor y, factor x), whose block mean is `image` exactly."""
     fine = torch.nn.functional.interpolate(
-        image[:, None], scale_factor=2, mode="bicubic", align_corners=False
+        image[:, None], scale_factor=factor, mode="bicubic", align_corners=False
     )
-    residual = image[:, None] - torch.nn.functional.avg_pool2d(fine, 2)
-    fine += torch.nn.functional.interpolate(residual, scale_factor=2, mode="nearest")
+    residual = image[:, None] - torch.nn.functional.avg_pool2d(fine, factor)
+    fine += torch.nn.functional.interpolate(residual, scale_factor=factor, mode="nearest")
     return fine[:, 0]
 
 
 def _intensities(
-    volume: Volume, factor: int, geometry: ParallelBeam, grid: Grid, progress: Report
+    volume: Volume, factor: int, geometry: Geometry, grid: Grid, progress: Report
 ) -> NDArray[np.float32]:
     """exp(-p) averaged over each bin: (slices, views, detectors), from the fine grid."""
     fine_grid = grid.finer(factor if factor > 1 else 2)

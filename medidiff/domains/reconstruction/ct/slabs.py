@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from medidiff.domains.reconstruction.ct.projection.system_matrix import forecast_bytes
+from medidiff.domains.reconstruction.ct.projection.system import system_bytes
 from medidiff.domains.reconstruction.ct.scan.measurement import CTMeasurement
 from medidiff.progress import Report
 from medidiff.runs.clock import available_memory_mb, require_memory
@@ -18,7 +18,7 @@ from medidiff.runs.clock import available_memory_mb, require_memory
 SLAB_VOXELS = 24 << 20
 OVERLAP = 8
 # The most that is alive at once, measured with a network of next to no memory.
-_FLOATS_PER_VOXEL = {"fbp": 6, "tv": 16, "diffusion": 36}
+_FLOATS_PER_VOXEL = {"fbp": 6, "sirt": 10, "cgls": 12, "tv": 16, "diffusion": 36}
 _FLOATS_PER_RAY = 24  # of FBP, whose Fourier transform is padded
 _MIB = 1 << 20
 
@@ -32,7 +32,7 @@ def slab_slices(measurement: CTMeasurement, methods: Sequence[str]) -> int:
     least = min(slices, 2 * OVERLAP + 1)
     each = 4 * (max(_FLOATS_PER_VOXEL[m] for m in methods) * pixels + _FLOATS_PER_RAY * geometry.rays)
     whole = 4 * slices * ((len(methods) + 1) * pixels + 2 * geometry.rays)
-    whole += int(1.5 * forecast_bytes(geometry, measurement.grid))
+    whole += int(1.5 * system_bytes(geometry, measurement.grid))
     require_memory(
         (whole + least * each) / _MIB,
         "memory for the reconstruction",

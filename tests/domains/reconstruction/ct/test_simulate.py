@@ -13,6 +13,7 @@ from medidiff.core.linear.solvers import cg
 from medidiff.domains.reconstruction.ct.methods import defaults
 from medidiff.domains.reconstruction.ct.projection.projector import Projector
 from medidiff.domains.reconstruction.ct.scan.attenuation import MU_WATER, hu_to_water
+from medidiff.domains.reconstruction.ct.scan.geometry import Grid, ParallelBeam
 from medidiff.domains.reconstruction.ct.simulate import _block, model_error, simulate_ct, upsample
 from medidiff.errors import InputError
 from medidiff.io.volume import Volume
@@ -212,9 +213,11 @@ def test_weights_do_not_depend_on_which_side_of_a_pixel_is_longer(body: Body) ->
     volume = body(1, 24, 40, 6.0, 3.0)
     turned = Volume.from_array(volume.array.swapaxes(1, 2), spacing_mm=(2.5, 3.0, 6.0))
     one, other = (simulate_ct(v, views=4)[0].weights for v in (volume, turned))
+    grid = Grid(24, 40, 6.0, 3.0)
+    beam = ParallelBeam.sparse(4, grid=grid)
     assert one is not None
     assert other is not None
-    assert one.flat[0] == other.flat[0] == np.float32(defaults.model_error(6.0) ** -2)
+    assert one.flat[0] == other.flat[0] == np.float32(defaults.model_error(grid, beam) ** -2)
 
 
 @pytest.mark.parametrize("photons", [10.0, 1e15])

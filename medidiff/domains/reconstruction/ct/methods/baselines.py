@@ -1,4 +1,4 @@
-"""The classical images of a measurement, in water units: filtered back-projection and total variation.
+"""The classical images of a measurement, in water units: FBP, SIRT, CGLS and total variation.
 
 Each is a result of its own, and a start for the next: FBP for total variation, total variation for diffusion.
 """
@@ -10,9 +10,16 @@ import torch
 from torch import Tensor
 
 from medidiff.domains.reconstruction.ct.methods.fbp import Window, fbp
+from medidiff.domains.reconstruction.ct.methods.iterative import (
+    CGLS_ITERATIONS,
+    SIRT_ITERATIONS,
+    Iterated,
+    cgls,
+    sirt,
+)
 from medidiff.domains.reconstruction.ct.methods.tv import TOLERANCE, TVResult, relative_weights, tv
 from medidiff.domains.reconstruction.ct.projection.projector import Projector
-from medidiff.domains.reconstruction.ct.scan.measurement import CTMeasurement
+from medidiff.domains.reconstruction.ct.scan.measurement import CTMeasurement, truncated_rows
 from medidiff.progress import Report, silent
 
 MANY_VIEWS = 60  # above it the plain ramp blurs less than Hann helps
@@ -21,11 +28,41 @@ MANY_VIEWS = 60  # above it the plain ramp blurs less than Hann helps
 def fbp_image(measurement: CTMeasurement, window: Window | None = None) -> Tensor:
     """Filtered back-projection (z, y, x), floored at air; Hann up to `MANY_VIEWS`, else the ramp.
 
-    Rays without weight are first filled in from their neighbours on the detector.
+    Rays without weight are first filled in from their neighbours on the detector, and rows that end inside
+    the body are continued to 0.
     """
-    chosen = window or ("hann" if measurement.geometry.views <= MANY_VIEWS else "ramp")
-    image = fbp(_filled(measurement), measurement.geometry, measurement.grid, window=chosen)
-    return image.clamp_min_(0)
+    geometry, grid = measurement.geometry, measurement.grid
+    chosen = window or ("hann" if geometry.views <= MANY_VIEWS else "ramp")
+    rows = truncated_rows(measurement)
+    truncated = torch.from_numpy(rows) if rows.any() else None
+    return fbp(_filled(measurement), geometry, grid, window=chosen, truncated=truncated).clamp_min_(0)
+
+
+def sirt_image(
+    measurement: CTMeasurement, iterations: int = SIRT_ITERATIONS, progress: Report = silent
+) -> Iterated:
+    """SIRT from air; see `sirt`."""
+    return sirt(
+        _sinogram(measurement),
+        Projector(measurement.geometry, measurement.grid),
+        weights=_weights(measurement),
+        iterations=iterations,
+        progress=progress,
+    )
+
+
+def cgls_image(
+    measurement: CTMeasurement, iterations: int = CGLS_ITERATIONS, progress: Report = silent
+) -> Iterated:
+    """CGLS from air, stopped at the noise where the photons are known; see `cgls`."""
+    return cgls(
+        _sinogram(measurement),
+        Projector(measurement.geometry, measurement.grid),
+        weights=_weights(measurement),
+        noise_known=measurement.photons is not None,
+        iterations=iterations,
+        progress=progress,
+    )
 
 
 def tv_image(
@@ -92,6 +129,10 @@ def _filled(measurement: CTMeasurement) -> Tensor:
         row, seen = filled[tuple(place)], counts[tuple(place)]
         row[~seen] = np.interp(bins[~seen], bins[seen], row[seen]) if seen.any() else 0
     return torch.from_numpy(filled)
+
+
+def _weights(measurement: CTMeasurement) -> Tensor | None:
+    return None if measurement.weights is None else torch.from_numpy(measurement.weights)
 
 
 def _sinogram(measurement: CTMeasurement) -> Tensor:

@@ -16,11 +16,13 @@ import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
 
 from medidiff.domains.reconstruction.ct.methods.fast import NOISY_COUPLINGS, FastSettings
+from medidiff.domains.reconstruction.ct.scan.geometry import Geometry, Grid
+from medidiff.domains.reconstruction.ct.scan.measurement import CTMeasurement
 
 _SCALED = ("tv_weight", "first_hu", "last_hu", "prox_factor", "evaluations")
 
@@ -73,9 +75,36 @@ def defaults_for(
     )
 
 
-def model_error(pixel_mm: float) -> float:
-    """s_model of a projector with pixels of this size: rms of A x - y, dimensionless."""
-    return float(_table()["model_error_per_mm"]) * pixel_mm
+def defaults_of(measurement: CTMeasurement, role: str = "tuned", coupling: str = "none") -> Defaults:
+    """The defaults of a measurement, whatever its geometry.
+
+    The table was made with rays as wide as a pixel that each measure a line of their own. Where `shared` rays
+    measure such a line, they are one ray of so many times the photons, and the data term counts it so often.
+    """
+    geometry, shared = measurement.geometry, rays_per_line(measurement.grid, measurement.geometry)
+    photons = None if measurement.photons is None else measurement.photons * shared
+    found = defaults_for(geometry.directions(), geometry.covered_deg(), photons, role, coupling)
+    return replace(found, tv_weight=found.tv_weight * shared)
+
+
+def model_error(grid: Grid, geometry: Geometry) -> float:
+    """s_model of a projector on this grid: rms of A x - y where one ray measures a line, dimensionless.
+
+    It is an error of the pixels, which several rays of one line share: together they weigh as one.
+    """
+    error = float(_table()["model_error_per_mm"]) * grid.pixel_mm
+    return error * math.sqrt(rays_per_line(grid, geometry))
+
+
+def rays_per_line(grid: Grid, geometry: Geometry) -> float:
+    """How many rays measure what one ray as wide as a pixel would; 1 of default parallel rays over 180
+    degrees.
+
+    Narrower bins, and views that look along the same lines from the other side: a full turn of a fan measures
+    every line twice.
+    """
+    bins = min(grid.dx_mm, grid.dy_mm) / geometry.isocentre_spacing_mm
+    return bins * geometry.views / geometry.directions()
 
 
 @functools.cache

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 from medidiff.domains.reconstruction.ct.projection.projector import Projector, Tiles
-from medidiff.domains.reconstruction.ct.projection.system_matrix import SystemMatrix
+from medidiff.domains.reconstruction.ct.projection.system import System
 from medidiff.errors import InputError
 from medidiff.progress import Progress, Report, silent
 
@@ -116,7 +116,7 @@ class _Problem:
     ) -> None:
         dz, dy, dx = spacing_mm
         self.lam, self.steps_mm = lam, (dy, dx, dz)
-        self.matrix: SystemMatrix = projector.matrix
+        self.system: System = projector.system
         self.tiles: Tiles = projector.tiles(len(sinogram))
         self.views, self.detectors = self.tiles.rays
         self.y = self.tiles.pack_rays(sinogram)
@@ -136,17 +136,17 @@ class _Problem:
 
     def forward(self, image: Tensor) -> Tensor:
         """W^(1/2) A u."""
-        rays = self.matrix.forward(self.tiles.pack(image.permute(2, 0, 1)))
+        rays = self.system.forward(self.tiles.pack(image.permute(2, 0, 1)))
         return rays if self.root is None else rays.mul_(self.root)
 
     def back(self, rays: Tensor) -> Tensor:
         """A^T W^(1/2) r, a new image."""
         weighted = rays if self.root is None else rays * self.root
-        return self.tiles.unpack_columns(self.matrix.back(weighted))
+        return self.tiles.unpack_columns(self.system.back(weighted))
 
     def mismatch(self, image: Tensor) -> Tensor:
         """W^(1/2) (A u - y)."""
-        rays = self.matrix.forward(self.tiles.pack(image.permute(2, 0, 1))).sub_(self.y)
+        rays = self.system.forward(self.tiles.pack(image.permute(2, 0, 1))).sub_(self.y)
         return rays if self.root is None else rays.mul_(self.root)
 
     def objective(self, image: Tensor) -> float:
@@ -174,10 +174,10 @@ class _Problem:
         value = 0.0
         for _ in range(_POWER_ITERATIONS):
             x /= torch.linalg.vector_norm(x, dim=1, keepdim=True).clamp_min_(1e-30)
-            rays = self.matrix.forward(x)
+            rays = self.system.forward(x)
             rays = rays if self.root is None else rays.mul_(self.root)
             rays = self.along_detector(ramp, rays)
-            x = self.matrix.back(rays if self.root is None else rays.mul_(self.root))
+            x = self.system.back(rays if self.root is None else rays.mul_(self.root))
             value = float(torch.linalg.vector_norm(x, dim=1).max())
         return value
 

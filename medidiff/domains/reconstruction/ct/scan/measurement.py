@@ -12,16 +12,19 @@ Monochromatic: no beam hardening, no scatter. Rays with fewer than 5 counts carr
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
-from typing import Any
+import hashlib
+import json
+from dataclasses import astuple, dataclass
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medidiff.domains.reconstruction.ct.scan.geometry import Grid, ParallelBeam
+from medidiff.domains.reconstruction.ct.scan.geometry import FanBeam, Geometry, Grid, check_source
 from medidiff.errors import InputError
 from medidiff.io.volume import checked_affine
 
+LengthUnit = Literal["mm", "unknown"]
 STARVED_COUNTS = 5.0
 FEWEST_PHOTONS, MOST_PHOTONS = 10.0, 1e15  # fewer leave no logarithm, more no Poisson numbers
 _FEW_VIEWS = 6
@@ -30,6 +33,10 @@ _STARVED_SHARE = 0.01
 _LARGEST_INTEGRAL = 20.0  # exp(-20) of a million photons is none
 _SMALLEST_INTEGRAL = -0.5
 _DEVIATIONS = 3.0  # by which the noise of few photons passes that bound
+_FEWEST_SHARE = 0.01  # of the open beam that some ray at least has
+_END_BINS = 4
+_TRUNCATED = 0.1  # line integral at the end of a row: half a centimetre of water
+_TRUNCATED_SHARE = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,17 +47,20 @@ class CTMeasurement:
     grid, affine: the pixels to reconstruct, and (4, 4) voxel (x, y, z) of the reconstruction -> RAS mm.
     weights: like the sinogram, inverse variances; None where nothing is known.
     photons: per detector bin in the open beam; None without noise.
+    length_unit: "mm"; or "unknown", when the lengths of geometry and grid are in a unit that nobody knows:
+    then images are attenuation per that unit, there are no HU and no prior accepts them.
     notes: sentences for the warnings of a report. Raises InputError for parts that do not fit together.
     """
 
     sinogram: NDArray[np.float32]
-    geometry: ParallelBeam
+    geometry: Geometry
     grid: Grid
     affine: NDArray[np.float64]
     weights: NDArray[np.float32] | None = None
     photons: float | None = None
     origin: str = ""
     notes: tuple[str, ...] = ()
+    length_unit: LengthUnit = "mm"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "affine", checked_affine(self.affine))
@@ -63,6 +73,14 @@ class CTMeasurement:
                 expected=f"(slices, {want[0]} views, {want[1]} detectors)",
                 got=str(sinogram.shape),
                 fix="Give one angle a view.",
+            )
+        check_source(self.geometry, self.grid)
+        if self.length_unit not in get_args(LengthUnit):
+            raise InputError(
+                "length unit",
+                expected=" or ".join(get_args(LengthUnit)),
+                got=repr(self.length_unit)[:40],
+                fix="Give millimetres, or say that it is unknown.",
             )
         if self.photons is not None:
             check_photons(self.photons)
@@ -87,8 +105,17 @@ class CTMeasurement:
 
     @property
     def photons_per_mm(self) -> float | None:
-        """Photons in a millimetre of the open beam, which does not depend on the width of a bin."""
-        return None if self.photons is None else self.photons / self.geometry.spacing_mm
+        """Photons in a millimetre of the open beam at the isocentre, whatever the width of a bin."""
+        return None if self.photons is None else self.photons / self.geometry.isocentre_spacing_mm
+
+    def digest(self) -> str:
+        """Identity of what was measured, "sha256:...": geometry, grid, noise and line integrals."""
+        facts = [self.geometry.to_plain(), astuple(self.grid), self.photons, self.length_unit]
+        state = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+        for array, kind in ((self.affine, "<f4"), (self.sinogram, "<f4"), (self.weights, "<f4")):
+            if array is not None:
+                state.update((array + np.float32(0)).astype(kind).tobytes())
+        return f"sha256:{state.hexdigest()}"
 
     def slices(self, start: int, stop: int) -> CTMeasurement:
         """The measurement of slices start <= z < stop alone: a slab."""
@@ -131,6 +158,45 @@ def statistical_weights(
     return np.asarray(weights, np.float32)
 
 
+def line_integrals(counts: NDArray[np.floating], photons: float) -> NDArray[np.float32]:
+    """Y of the module's equation, (slices, views, detectors), from counts and the photons of the open beam.
+
+    Raises InputError for counts that cannot be: negative or not finite, none at all, or so few that they are
+    line integrals.
+    """
+    check_photons(photons)
+    low, high = float(np.min(counts)), float(np.max(counts))
+    noise = _DEVIATIONS * np.sqrt(photons)  # electronic noise can make a dark ray negative
+    if not np.isfinite((low, high)).all() or low < -noise or high <= 0:
+        raise InputError(
+            "counts",
+            expected="finite counts of at least 0, some above",
+            got=f"values from {low:.4g} to {high:.4g}",
+            fix="Line integrals -ln(I/I0) must be said to be line integrals.",
+        )
+    if high < _LARGEST_INTEGRAL < _FEWEST_SHARE * photons:
+        raise InputError(
+            "counts",
+            expected=f"counts of an open beam of {photons:g} photons",
+            got=f"at most {high:.4g}",
+            fix="If these are line integrals -ln(I/I0), say so; else mend the number of photons.",
+        )
+    return np.asarray(-np.log(np.maximum(counts, 0.5) / photons), np.float32)
+
+
+def truncated_rows(measurement: CTMeasurement) -> NDArray[np.bool_]:
+    """Which rows (a view of a slice) begin or end inside the body, (slices, views, 2)."""
+    ends = min(_END_BINS, measurement.geometry.detectors)
+    noise = _DEVIATIONS / np.sqrt(ends * measurement.photons) if measurement.photons else 0.0
+    sides = (measurement.sinogram[..., :ends], measurement.sinogram[..., -ends:])
+    return np.stack([side.mean(-1) > _TRUNCATED + noise for side in sides], -1)
+
+
+def truncated_share(measurement: CTMeasurement) -> float:
+    """The share of rows that end inside the body, on either side of the detector."""
+    return float(np.mean(truncated_rows(measurement).any(-1)))
+
+
 def check_photons(photons: float) -> float:
     """The photons of a bin, if that is what they can be; else InputError."""
     if not FEWEST_PHOTONS <= photons <= MOST_PHOTONS:
@@ -148,19 +214,41 @@ def measurement_notes(measurement: CTMeasurement) -> list[str]:
     """What a reader of the image must know of its data: few views, missing arcs, low dose, starved rays."""
     notes, geometry, photons = [], measurement.geometry, measurement.photons
     views, directions = geometry.views, geometry.directions()
-    if directions < views:
-        notes.append(f"{views - directions} of {views} views repeat a direction")
+    if repeated := geometry.repeated_views():
+        notes.append(f"{repeated} of {views} views repeat a direction")
     if directions < _FEW_VIEWS:
         few = f"{directions} view{'s' * (directions > 1)}"
         notes.append(f"{few}: the image is mostly what the method assumes")
     if missing := geometry.missing_words():
         notes.append(missing)
+    notes += _unseen(measurement)
     if photons is not None and photons < _LOW_DOSE:
         notes.append(f"{photons:g} photons per bin are few: the logarithm biases dark rays")
     if measurement.weights is not None:
         starved = float(np.mean(measurement.weights == 0))
         if starved > _STARVED_SHARE:
             notes.append(f"{starved:.1%} of the rays have {_why_unused(photons)} and are not used")
+    return notes
+
+
+def _unseen(measurement: CTMeasurement) -> list[str]:
+    """What the detector or the turn of a fan did not see of the body."""
+    notes, geometry, grid = [], measurement.geometry, measurement.grid
+    truncated = truncated_share(measurement)
+    if truncated > _TRUNCATED_SHARE:
+        values = "HU" if measurement.length_unit == "mm" else "values"
+        notes.append(
+            f"{truncated:.0%} of the rows end inside the body, which the detector sees only part of: "
+            f"{values} are biased, too high towards the edge of the field, most of all by fbp"
+        )
+    if isinstance(geometry, FanBeam):
+        radius = min(geometry.field_radius_mm(), max(grid.ny * grid.dy_mm, grid.nx * grid.dx_mm) / 2)
+        if short := geometry.short_of_deg(radius):
+            turn = geometry.scanned_deg()
+            notes.append(
+                f"the source turned {turn:.4g} degrees, {short:.3g} short of 180 and the fan angle: some "
+                f"lines were not measured, which shades the image; turn {turn + short:.4g} degrees for all"
+            )
     return notes
 
 

@@ -19,7 +19,9 @@ from torch.nn import functional
 from medidiff.core.denoisers.network import NetDenoiser
 from medidiff.core.process.kernels import EDM
 from medidiff.core.training.objectives import Denoising, NoiseLevels
-from medidiff.core.training.trainer import Objective, TrainSettings
+from medidiff.core.training.settings import StrategySettings, TrainSettings
+from medidiff.core.training.strategies import strategies_of
+from medidiff.core.training.trainer import Objective
 from medidiff.domains.reconstruction.ct.training.data import (
     Dataset,
     Patches,
@@ -83,12 +85,31 @@ def objective(settings: TrainSettings, data: Path) -> Objective:
     """
     shape = _checked(DataSettings, "data", settings.data)
     chosen = _checked(_Objectives, "objective", settings.objective)
+    _check_strategies(settings, chosen.kind)
     dataset = read_split(data, "train")
     patches = Patches(dataset, shape, settings.batch, shape.offset_hu, shape.scale_hu, settings.seed)
-    if isinstance(chosen, DenoisingSettings):
-        return Denoising(patches, chosen.levels, settings.seed)
     kernel = EDM(sigma_min=settings.kernel.sigma_min, sigma_max=settings.kernel.sigma_max)
+    if isinstance(chosen, DenoisingSettings):
+        levels = chosen.levels
+        strategies = strategies_of(settings.strategies, settings.sigma_data, lambda u: levels.at(u, kernel))
+        return Denoising(patches, levels, settings.seed, strategies)
     return Iterates(dataset, patches, chosen, _start(settings, shape).error_at, kernel, settings.seed)
+
+
+def _check_strategies(settings: TrainSettings, kind: str) -> None:
+    """Raise InputError for a strategy that this objective would not use."""
+    allowed = {"ema_power"} if kind == "iterates" else {"ema_power", "min_snr", "low_discrepancy_levels"}
+    standard, chosen = StrategySettings().model_dump(), settings.strategies.model_dump()
+    unused = [key for key, value in chosen.items() if value != standard[key] and key not in allowed]
+    if settings.condition_channels:
+        unused.append("condition_channels")
+    if unused:
+        raise InputError(
+            "training configuration",
+            expected=f"strategies of the objective {kind}: {', '.join(sorted(allowed))}",
+            got=", ".join(unused),
+            fix="Leave the others out: this objective has no use for them.",
+        )
 
 
 def _start(settings: TrainSettings, shape: DataSettings) -> PriorCard:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
 from medidiff.domains.reconstruction.ct.methods import defaults as module
-from medidiff.domains.reconstruction.ct.methods.defaults import defaults_for, model_error
+from medidiff.domains.reconstruction.ct.methods.defaults import (
+    defaults_for,
+    model_error,
+    rays_per_line,
+)
+from medidiff.domains.reconstruction.ct.scan.geometry import FanBeam, Grid, ParallelBeam
 
 SHIPPED = module._table
 FIXED = {"cg_iterations": 5, "flips": 1, "shift": 9}
@@ -71,7 +77,22 @@ def test_the_couplings_come_from_the_table_and_noise_alone_renoises(coupling: st
 
 
 def test_the_model_error_grows_with_the_pixel() -> None:
-    assert model_error(1.4) == pytest.approx(0.0056)
+    grid = Grid(32, 32, 1.4, 1.4)
+    assert model_error(grid, ParallelBeam.sparse(24, grid=grid)) == pytest.approx(0.0056)
+
+
+def test_rays_that_share_a_line_weigh_as_one() -> None:
+    """Bins of half a pixel, a full turn of parallel rays, and a fan seen from both sides."""
+    grid = Grid(32, 32, 1.4, 1.4)
+    beam = ParallelBeam.sparse(24, grid=grid)
+    turn = ParallelBeam.sparse(24, 360, grid=grid)
+    pitch = 1.4 * FanBeam.sparse(2).source_to_detector_mm / FanBeam.sparse(2).source_to_isocentre_mm
+    fan = replace(FanBeam.sparse(24), spacing_mm=pitch, detectors=100)
+    assert rays_per_line(grid, beam) == 1
+    assert rays_per_line(grid, beam.finer_bins(2)) == pytest.approx(2)
+    assert rays_per_line(grid, turn) == 2
+    assert rays_per_line(grid, fan) == pytest.approx(2)
+    assert model_error(grid, turn) == pytest.approx(0.0056 * 2**0.5)
 
 
 def test_the_shipped_table_is_whole() -> None:

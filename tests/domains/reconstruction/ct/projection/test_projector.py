@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from medidiff.domains.reconstruction.ct.projection import system
 from medidiff.domains.reconstruction.ct.projection import system_matrix as module
 from medidiff.domains.reconstruction.ct.projection.projector import Projector, Tiles
 from medidiff.domains.reconstruction.ct.projection.system_matrix import (
     build_matrix,
     forecast_bytes,
-    forget_matrices,
-    system_matrix,
-    tiled_pixels,
 )
+from medidiff.domains.reconstruction.ct.projection.tiles import tiled_pixels
 from medidiff.domains.reconstruction.ct.scan.attenuation import MU_WATER
 from medidiff.domains.reconstruction.ct.scan.geometry import Grid, ParallelBeam
 from medidiff.errors import MissingError
@@ -36,7 +35,8 @@ def test_what_a_pixel_casts_sums_to_its_area_over_the_bin(grid: Grid) -> None:
     """F runs from 0 to 1, so each view of a pixel sums to mu_w dx dy / du, up to rounding of dropped ends."""
     beam = ParallelBeam.sparse(7, grid=grid)
     matrix = build_matrix(beam, grid, torch.float64)
-    each_view = matrix.column_sums()[matrix.column_sums() > 0] / beam.views
+    sums = matrix.back(torch.ones(matrix.ray_count, 1, dtype=torch.float64))[:, 0]
+    each_view = sums[sums > 0] / beam.views
 
     assert len(each_view) == grid.pixels
     expected = MU_WATER * grid.dx_mm * grid.dy_mm / beam.spacing_mm
@@ -143,17 +143,17 @@ def test_autograd_is_the_adjoint() -> None:
 
 
 def test_a_matrix_is_built_once_and_the_oldest_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
-    forget_matrices()
+    system.forget_systems()
     beams = [ParallelBeam.sparse(views, grid=GRIDS[0]) for views in (3, 4, 5)]
-    built = [system_matrix(beam, GRIDS[0]) for beam in beams[:2]]
-    assert system_matrix(beams[0], GRIDS[0]) is built[0]
-    monkeypatch.setattr(module, "CACHE_BYTES", built[0].bytes + 1)
+    built = [system.system_of(beam, GRIDS[0]) for beam in beams[:2]]
+    assert system.system_of(beams[0], GRIDS[0]) is built[0]
+    monkeypatch.setattr(system, "CACHE_BYTES", built[0].bytes + 1)
 
-    third = system_matrix(beams[2], GRIDS[0])
+    third = system.system_of(beams[2], GRIDS[0])
 
-    assert system_matrix(beams[2], GRIDS[0]) is third
-    assert system_matrix(beams[0], GRIDS[0]) is not built[0]
-    forget_matrices()
+    assert system.system_of(beams[2], GRIDS[0]) is third
+    assert system.system_of(beams[0], GRIDS[0]) is not built[0]
+    system.forget_systems()
 
 
 @pytest.mark.parametrize("grid", GRIDS)

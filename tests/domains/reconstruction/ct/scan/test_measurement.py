@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from medidiff.domains.reconstruction.ct.scan.geometry import Grid, ParallelBeam
+from medidiff.domains.reconstruction.ct.scan.geometry import FanBeam, Grid, ParallelBeam
 from medidiff.domains.reconstruction.ct.scan.measurement import (
     CTMeasurement,
+    line_integrals,
     measurement_notes,
     statistical_weights,
+    truncated_share,
 )
 from medidiff.errors import InputError
 
@@ -18,12 +22,19 @@ BEAM = ParallelBeam.sparse(6, grid=GRID)
 AFFINE = np.diag([-1.0, -2.0, 2.5, 1.0])
 
 
-def measurement(sinogram: np.ndarray, beam: ParallelBeam = BEAM, **parts: object) -> CTMeasurement:
+def measurement(sinogram: np.ndarray, beam: ParallelBeam | FanBeam = BEAM, **parts: object) -> CTMeasurement:
     return CTMeasurement(sinogram, beam, GRID, AFFINE, **parts)  # type: ignore[arg-type]  # parts by name
 
 
 def flat(value: float = 1.0, slices: int = 3, beam: ParallelBeam = BEAM) -> np.ndarray:
     return np.full((slices, beam.views, beam.detectors), value, np.float32)
+
+
+def body(beam: ParallelBeam | FanBeam = BEAM) -> np.ndarray:
+    """Rows that begin and end in air."""
+    sinogram = np.ones((3, beam.views, beam.detectors), np.float32)
+    sinogram[..., :5] = sinogram[..., -5:] = 0
+    return sinogram
 
 
 def test_weights_are_inverse_variances() -> None:
@@ -127,7 +138,7 @@ def test_notes_name_what_is_thin() -> None:
     assert "not measured" in notes
     assert "500 photons" in notes
     assert "6.7%" in notes
-    assert measurement_notes(measurement(flat(), weights=flat(), photons=1e5)) == []
+    assert measurement_notes(measurement(body(), weights=flat(), photons=1e5)) == []
 
 
 @pytest.mark.parametrize(
@@ -135,12 +146,83 @@ def test_notes_name_what_is_thin() -> None:
 )
 def test_views_that_repeat_a_direction_are_said(views: int, repeats: str | None) -> None:
     beam = ParallelBeam.sparse(views, 360, grid=GRID)
-    notes = measurement_notes(measurement(flat(beam=beam), beam))
+    notes = measurement_notes(measurement(body(beam), beam))
     assert any(note.startswith(repeats) for note in notes) if repeats else notes == []
 
 
 def test_unused_rays_are_blamed_on_photons_only_where_there_are_any() -> None:
     weights = flat()
     weights[0] = 0
-    (note,) = measurement_notes(measurement(flat(), weights=weights))
+    (note,) = measurement_notes(measurement(body(), weights=weights))
     assert note == "33.3% of the rays have no weight and are not used"
+
+
+def test_rows_that_end_inside_the_body_are_said_with_what_that_does() -> None:
+    cut = body()
+    cut[:, :2, -4:] = 0.5
+    assert truncated_share(measurement(cut)) == pytest.approx(2 / 6)
+    (note,) = measurement_notes(measurement(cut))
+    assert "33% of the rows end inside the body" in note
+    assert "HU are biased" in note
+    cut[:, :2, -4:] = 0.09  # less than half a centimetre of water, or noise
+    assert measurement_notes(measurement(cut)) == []
+    cut[:, :2, -4:] = 0.14
+    assert measurement_notes(measurement(cut, photons=1000.0)) == []
+
+
+def test_a_turn_short_of_the_fan_angle_names_what_is_missing() -> None:
+    """180 and twice asin(16 / 595) are 183.082 degrees for a field of 32 mm."""
+    fan = FanBeam.sparse(60, 170)
+    notes = measurement_notes(measurement(body(fan), fan))
+    assert any("13.1 short of 180 and the fan angle" in n and "turn 183.1 degrees" in n for n in notes)
+    for arc in (184, 230, 360):
+        fan = FanBeam.sparse(60, arc)
+        assert measurement_notes(measurement(body(fan), fan)) == []
+
+
+def test_a_source_inside_the_image_is_refused() -> None:
+    fan = FanBeam((0.0, 90.0), 64, 0.1, source_to_isocentre_mm=18.0, source_to_detector_mm=40.0)
+    with pytest.raises(InputError) as error:
+        measurement(body(fan), fan)
+    assert error.value.what == "source"
+    assert error.value.expected.startswith("more than 18.87 mm")
+
+
+def test_counts_become_line_integrals() -> None:
+    """-ln(N / I0), and no count is half a one."""
+    y = line_integrals(np.array([[[1e4, 1e4 / np.e, 0.0]]]), 1e4)
+    assert y == pytest.approx(np.array([[[0, 1, np.log(2e4)]]]))
+
+
+@pytest.mark.parametrize(
+    ("counts", "got"),
+    [(np.zeros(4), "from 0 to 0"), (np.full(4, -900.0), "-900"), (np.full(4, np.nan), "nan")],
+)
+def test_counts_that_cannot_be_are_refused(counts: np.ndarray, got: str) -> None:
+    with pytest.raises(InputError) as error:
+        line_integrals(counts, 1e4)
+    assert got in error.value.got
+
+
+def test_line_integrals_given_as_counts_and_the_reverse_are_refused() -> None:
+    with pytest.raises(InputError, match="say so"):
+        line_integrals(np.linspace(0, 6, 50), 1e5)
+    with pytest.raises(InputError, match="Counts must be said to be counts"):
+        measurement(flat(3e4))
+
+
+def test_a_length_unit_is_known_or_not() -> None:
+    with pytest.raises(InputError, match="unknown"):
+        measurement(body(), length_unit="cm")
+
+
+def test_the_digest_tells_measurements_apart() -> None:
+    one = measurement(body())
+    others = [
+        measurement(body() + np.float32(1e-3)),
+        measurement(body(), photons=1e5),
+        measurement(body(), length_unit="unknown"),
+        measurement(body(), replace(BEAM, offset_mm=0.5)),
+    ]
+    assert measurement(body()).digest() == one.digest()
+    assert len({m.digest() for m in (one, *others)}) == 5

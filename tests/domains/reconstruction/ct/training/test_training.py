@@ -16,7 +16,8 @@ from torch import Tensor
 from medidiff.core.denoisers.network import NetDenoiser, build_network
 from medidiff.core.process.kernels import EDM
 from medidiff.core.training.objectives import Denoising
-from medidiff.core.training.trainer import TrainSettings, train
+from medidiff.core.training.settings import TrainSettings
+from medidiff.core.training.trainer import train
 from medidiff.domains.reconstruction.ct.training import iterates as iterates_module
 from medidiff.domains.reconstruction.ct.training import task
 from medidiff.domains.reconstruction.ct.training.data import (
@@ -250,6 +251,24 @@ def test_tuning_starts_from_a_prior_of_the_same_scaling(data: Path, tiny_prior: 
         task.objective(settings(start_from="absent", objective=iterates), data)
 
 
+def test_strategies_reach_the_objective_that_uses_them(data: Path, tiny_prior: str) -> None:
+    """Min-SNR and even levels for white noise; an objective that would ignore one refuses it by name."""
+    on = {"min_snr": 5.0, "low_discrepancy_levels": True, "ema_power": 6.0}
+    found = task.objective(settings(strategies=on), data)
+    assert isinstance(found, Denoising)
+    assert len(found.strategies) == 2
+    iterates = {"objective": {"kind": "iterates", "groups": 1}, "start_from": "tiny"}
+    assert isinstance(task.objective(settings(**iterates, strategies={"ema_power": 6.0}), data), Iterates)
+    for options in (
+        {**iterates, "strategies": {"min_snr": 5.0}},
+        {"condition_channels": 1},
+        {"condition_channels": 1, "strategies": {"condition_dropout": 0.1}},
+    ):
+        with pytest.raises(InputError) as error:
+            task.objective(settings(**options), data)
+        assert error.value.got.split(", ")[0] in ("min_snr", "condition_channels", "condition_dropout")
+
+
 def test_the_facts_of_a_card_are_measured_and_pack(data: Path, tmp_path: Path) -> None:
     """An untrained network: the error inside the body is known, sigma^2 shrinkage and what noise is left."""
     made = settings()
@@ -362,6 +381,27 @@ def test_a_share_of_slices_gets_the_noise_of_a_sharp_kernel(iterates: Callable[.
     air = torch.full((64, 64), -1000.0)
     assert all((objective._grained(air, rng) >= -1000).all() for _ in range(8))
     assert torch.equal(iterates()._grained(flat, rng), flat)
+
+
+def test_limited_arcs_have_views_levels_and_a_start_of_their_own(iterates: Callable[..., Iterates]) -> None:
+    """What an arc does not say is as over the whole one, and groups over the whole arc do not change."""
+    arc = {"degrees": (100.0, 110.0), "views": [45], "first_hu": (90.0, 90.0), "last_hu": (30.0, 30.0)}
+    plain, own = (
+        iterates(arc_share=1.0, dose_share=0.0, first_hu=(160.0, 160.0), last_hu=(20.0, 20.0), arc=settings)
+        for settings in ({}, arc)
+    )
+    groups = [objective._new() for objective in (plain, own)]
+    levels = [
+        [float(o.kernel.sigma(t)) * 480 for t in (g.times[0], g.times[-1])]
+        for o, g in zip((plain, own), groups, strict=True)
+    ]
+    assert levels[0] == pytest.approx([160.0, 20.0])
+    assert levels[1] == pytest.approx([90.0, 30.0])
+    assert [len(g.problem.y[0, 0, 0]) for g in groups] == [40, 45]
+    start = iterates(arc_share=1.0, dose_share=0.0, arc=arc | {"tv_weight": 5e-2})._new()
+    assert not torch.equal(start.state, groups[1].state)
+    whole = [iterates(arc_share=0.0, arc=settings)._new() for settings in ({}, arc)]
+    assert torch.equal(whole[0].state, whole[1].state)
 
 
 def test_reading_real_people(ct_data: Path) -> None:
