@@ -64,8 +64,8 @@ class Gates:
     worst: of each volume. fbp: dB over FBP. ssim: over total variation, axial.
     """
 
-    gain: float
-    aim: float
+    gain: float | None = None
+    aim: float | None = None
     worst: float | None = None
     fbp: float | None = None
     ssim: float | None = None
@@ -322,7 +322,8 @@ def mean_psnr(score_: Mapping[str, Any]) -> float:
 
 def rows_of(case: str, done: Sequence[Scores], gates: Gates | None = None) -> list[Row]:
     """Rows of the mean over volumes, their spread and worst; `gates` stand on them."""
-    rows = []
+    rows, gated = [], gates is not None
+    gates = gates or Gates()
     for plane in PLANES:
         if not all(score_[plane] for s in done for score_ in s.scores.values()):
             continue
@@ -333,22 +334,22 @@ def rows_of(case: str, done: Sequence[Scores], gates: Gates | None = None) -> li
                 f"diffusion_minus_best_tv_db.{plane}",
                 mean(over_tv),
                 "dB",
-                gates and gates.gain,
-                gates and gates.aim,
+                gates.gain,
+                gates.aim,
             ),
             Row(
                 case,
                 f"diffusion_minus_fbp_db.{plane}",
                 mean(_over(done, "diffusion", "fbp", plane)),
                 "dB",
-                gates and gates.fbp,
+                gates.fbp,
             ),
             Row(
                 case,
                 f"diffusion_minus_best_tv_ssim.{plane}",
                 mean(_over(done, "diffusion", "best_tv", plane, "ssim")),
                 "",
-                gates.ssim if gates and plane == "axial" else None,
+                gates.ssim if plane == "axial" else None,
             ),
         ]
         for rival in [method for method in RIVALS if method in done[0].scores]:
@@ -359,10 +360,10 @@ def rows_of(case: str, done: Sequence[Scores], gates: Gates | None = None) -> li
             what = f"diffusion_minus_best_tv_db.{plane}"
             spread = float(np.std(over_tv, ddof=1))
             rows += [
-                Row(case, f"min.{what}", min(over_tv), "dB", gates and gates.worst),
+                Row(case, f"min.{what}", min(over_tv), "dB", gates.worst),
                 Row(case, f"sd.{what}", spread, "dB", better="lower"),
             ]
-    rows += excess_rows(case, done, gated=gates is not None)
+    rows += excess_rows(case, done, gated=gated)
     for method in done[0].scores:
         rows += _method_rows(case, method, done)
     rows += [

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -112,7 +113,7 @@ def read_rival(run: Path) -> Rival:
         raise refusal from error
     if loop.evaluations != (1, 1) or loop.first_hu[0] != loop.first_hu[1]:
         raise refusal
-    net = build_network(settings.network)
+    net: Any = build_network(settings.network)
     net.load_state_dict(checkpoint.ema)
     net = net.to(memory_format=torch.channels_last).eval().requires_grad_(requires_grad=False)
     kernel = EDM(sigma_min=settings.kernel.sigma_min, sigma_max=settings.kernel.sigma_max)
