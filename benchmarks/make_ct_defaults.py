@@ -1,8 +1,9 @@
 """Tune the defaults of CT reconstruction on validation people, and write `defaults.json`.
 
-    python benchmarks/make_ct_defaults.py --data DIR --out .../ct/methods/defaults.json [--prior NAME]
+    python benchmarks/make_ct_defaults.py --data DIR --out DEFAULTS.JSON [--prior NAME [--knots K ...]]
 
 without a prior for total variation, which comes first; then for the tuned prior; then for any other.
+`--knots` searches some of the tuned prior's again, from what the table says of them, and leaves the others.
 
 DIR holds `manifest.csv` and the files of split "val". Five of its people are volumes; the middle slices of
 each are used. For every knot the settings are climbed one after the other on the grids below, from the
@@ -30,6 +31,7 @@ import torch
 from medidiff.bench.ct import mean_psnr
 from medidiff.domains.reconstruction.ct import simulate_ct
 from medidiff.domains.reconstruction.ct.methods.baselines import tv_image
+from medidiff.domains.reconstruction.ct.methods.defaults import defaults_for
 from medidiff.domains.reconstruction.ct.methods.fast import (
     FastSettings,
     Scaling,
@@ -179,6 +181,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--prior", default=None, help="default: total variation")
+    parser.add_argument("--knots", nargs="+", choices=list(KNOTS))
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     table = json.loads(arguments.out.read_text(encoding="utf-8"))
@@ -191,16 +194,22 @@ def main() -> None:
         facts = {"tv_weights": {name: values["tv_weight"] for name, values in found.items()}}
     else:
         prior = load(find(arguments.prior))
-        search = search_prior(prior, table, volumes)
+        search = search_prior(prior, table, volumes, arguments.knots)
         facts = {"prior": prior.name, "prior_digest": prior.digest}
     arguments.out.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
-    log = {"people": len(volumes), "search": search.log, **facts}
     file = RESULTS / f"ct-defaults-{arguments.prior or 'tv'}.json"
+    tries = search.log
+    if arguments.knots:
+        before = json.loads(file.read_text(encoding="utf-8"))["search"]
+        tries = [row for row in before if not row["what"].startswith(tuple(arguments.knots))] + tries
+    log = {"people": len(volumes), "search": tries, **facts}
     file.write_text(json.dumps(log, indent=1) + "\n", encoding="utf-8")
 
 
-def search_prior(prior: Any, table: dict[str, Any], volumes: list[Any]) -> Search:
-    """Search the settings of fast mode for a prior into its role's part of the table."""
+def search_prior(
+    prior: Any, table: dict[str, Any], volumes: list[Any], knots: list[str] | None = None
+) -> Search:
+    """Search the settings of fast mode for a prior into its role's part of the table; `knots` alone."""
     scaling, role = Scaling(prior.card.scaling.offset, prior.card.scaling.scale), prior.card.role
     search = Search(volumes, table["model_error_per_mm"], scaling)
     weights = json.loads((RESULTS / "ct-defaults-tv.json").read_text(encoding="utf-8"))["tv_weights"]
@@ -209,12 +218,21 @@ def search_prior(prior: Any, table: dict[str, Any], volumes: list[Any]) -> Searc
         return search.fast(knot, near, prior, weights[knot])
 
     clean, noisy = ({f: getattr(guess, f) for f in FIELDS} for guess in (FIRST_GUESS, NOISY_GUESS))
-    if role == "tuned":
+    if role == "tuned" and knots:
+        found = {name: present(name) for name in KNOTS}
+        put(table[role], found | {name: fast(name, found[name]) for name in knots})
+    elif role == "tuned":
         put(table[role], walk(list(KNOTS), fast, {BASES[0]: clean, BASES[1]: noisy}))
     else:
         table[role] = table["tuned"] | {"by_views": [{"at": BASE_VIEWS, **fast(BASES[0], clean)}]}
     table[role] |= FIXED
     return search
+
+
+def present(name: str) -> dict[str, float]:
+    """What the installed table says of a knot."""
+    scan = {"arc_deg": 180.0, "photons": None} | KNOTS[name]
+    return {f: getattr(defaults_for(**scan).fast, f) for f in FIELDS}
 
 
 def walk(names: list[str], search: Any, guesses: dict[str, Any]) -> dict[str, dict[str, float]]:
