@@ -296,6 +296,9 @@ def test_a_sinogram_is_reconstructed_as_it_was_measured_and_again(
     _sinogram(here / "s.h5")
     words = ["reconstruct", "ct", "s.h5", "--method", "fbp,sirt", "--slices", "0:2", "--matrix", "20"]
     assert main([*words, "--out", "o", "--quiet"]) == 0
+    shown = capsys.readouterr().out
+    assert "misfit" in shown
+    assert "PSNR" not in shown
     report = json.loads((here / "o" / "report.json").read_text())
     assert report["measurement"]["geometry"] == "fan-flat"
     assert report["methods"]["sirt"]["metrics"] == {}

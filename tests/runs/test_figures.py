@@ -46,6 +46,12 @@ def texts(figure: Figure) -> dict[str, object]:
     return {text.get_text(): text for text in found}
 
 
+def test_where_lengths_and_sides_are_unknown_neither_is_drawn() -> None:
+    located, lost = (set(texts(planes_figure(example(zooms=(), located=known)))) for known in (True, False))
+    assert located - lost == {"10 mm", "5 mm", "R", "L", "A", "P"}
+    assert lost <= located
+
+
 def test_every_panel_has_the_proportions_of_the_patient() -> None:
     """Height over width of each image in inches is that of its plane in millimetres."""
     figure = planes_figure(example(zooms=()))

@@ -49,7 +49,8 @@ class Planes:
     reference: (z, y, x) in the canonical orientation (z to the head, y to the back, x to the left), or None
     for a real measurement (then there are no error maps). methods: label -> array on the same grid.
     metrics: label -> {"axial": {"psnr_db", "ssim"}, ...}. at: voxel (z, y, x) that the planes cross in; by
-    default the middle. crop: ((y0, y1), (x0, x1)) in voxels, the part shown.
+    default the middle. crop: ((y0, y1), (x0, x1)) in voxels, the part shown. located: False where nobody
+    knows the unit of length and the sides of the patient, so that neither is drawn.
     """
 
     methods: Mapping[str, Array]
@@ -62,6 +63,7 @@ class Planes:
     window: tuple[float, float] = (-1000.0, 1000.0)
     error_limit: float = 200.0
     units: str = "HU"
+    located: bool = True
 
     def __post_init__(self) -> None:
         arrays = {**({} if self.reference is None else {"reference": self.reference}), **self.methods}
@@ -164,8 +166,8 @@ class _Layout:
                     caption=captions.get(name, ""),
                     strong=name == best,
                     boxes=view.boxes,
-                    scale_bar=first,
-                    letters=_LETTERS[view.name] if first else None,
+                    scale_bar=first and self.planes.located,
+                    letters=_LETTERS[view.name] if first and self.planes.located else None,
                 )
             )
         draws += [self._error(view, name, headed) for name in view.methods if self.errors]

@@ -47,6 +47,7 @@ def draw(result: Result) -> Figure:
         zooms=zooms,
         window=_HU_WINDOW if known else _window([image.array for image in images.values()]),
         units="HU" if known else "attenuation per unit of length",
+        located=known,
     )
     return planes_figure(planes, title=_title(result.report), note=_note(result.report))
 
@@ -57,7 +58,8 @@ def _canonical(volume: Volume) -> Volume:
 
 def _window(images: list[NDArray[np.float32]]) -> tuple[float, float]:
     """From 0 to a little above nearly all values: nobody knows what they should be."""
-    return 0.0, 1.2 * max(float(np.percentile(image, _NEARLY_ALL)) for image in images) or 1.0
+    highest = 1.2 * max(float(np.percentile(image, _NEARLY_ALL)) for image in images)
+    return 0.0, float(f"{highest:.2g}") or 1.0
 
 
 def _title(report: dict[str, Any]) -> str:
