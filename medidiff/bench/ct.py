@@ -258,13 +258,13 @@ def compare(case: str, volume: Volume, scan: Scan, arm: Arm, *, matrix: int | No
     seconds = {name: row["seconds"] for name, row in methods.items()}
     windows = [scored(water_to_hu(fbp_image(measurement, w).numpy())) for w in ("hann", "ramp")]
     scores["fbp"] = max(windows, key=mean_psnr)
-    tried, grid, times = search_tv(measurement, scored, arm.progress)
+    tried, grid, times = search_tv(measurement.joined(), scored, arm.progress)
     scores["best_tv"] = best_of([*tried, scores["tv"]])
     seconds["best_tv"] = times[int(np.argmax([mean_psnr(found) for found in tried]))]
     seconds["best_tv_search"] = sum(times)
     if arm.rival:
         clock = Clock()
-        for name, image in arm.rival.images(measurement, reconstructed["tv.nii.gz"].array).items():
+        for name, image in arm.rival.images(measurement.joined(), reconstructed["tv.nii.gz"].array).items():
             scores[name], seconds[name] = scored(image), seconds["tv"] + clock.lap()
     return Scores(case, scores, seconds, grid)
 

@@ -2,9 +2,10 @@
 
     measurement -> Start (an image) -> method -> Result
 
-The methods share their data: FBP starts total variation, and total variation the diffusion loop. A
-volume that does not fit into memory is done in overlapping slabs (`slabs`). Everything is in the canonical
-orientation of the measurement.
+The methods share their data: FBP starts total variation, and total variation the diffusion loop. FBP sees
+the rays as they are, the iterative methods bins as wide as a pixel (`CTMeasurement.joined`). A volume that
+does not fit into memory is done in overlapping slabs (`slabs`). Everything is in the canonical orientation of
+the measurement.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ from medidiff.domains.reconstruction.ct.projection.system import system_of
 from medidiff.domains.reconstruction.ct.scan.attenuation import MU_WATER, hu_to_water, water_to_hu
 from medidiff.domains.reconstruction.ct.scan.measurement import (
     CTMeasurement,
+    bins_a_pixel,
     measurement_notes,
     statistical_weights,
 )
@@ -127,15 +129,15 @@ def reconstruct_ct(
     check_unit(measurement, methods)
     start = None if start is None else checked_start(start, measurement.shape, methods)
     measurement = _weighted(measurement)
+    seen = measurement.joined()
     most = slab_slices(measurement, methods)
     net = _prior(prior, measurement, device, float32=float32) if "diffusion" in methods else None
     role = net.card.role if net else "tuned"
-    geometry = measurement.geometry
     coupling, said = _coupled(coupling, len(measurement.sinogram))
-    defaults = defaults_of(measurement, role, coupling)
+    defaults = defaults_of(seen, role, coupling)
     # Built now and kept: no method's seconds hold what all of them, and the residual, need.
-    system_of(geometry, measurement.grid, device=net.device if net else None)
-    images = _in_slabs(measurement, methods, net, Options(seed, defaults), start, most, progress)
+    system_of(seen.geometry, seen.grid, device=net.device if net else None)
+    images = _in_slabs(measurement, seen, methods, net, Options(seed, defaults), start, most, progress)
     warnings = [*measurement.notes, *measurement_notes(measurement), *defaults.notes, *said]
     warnings += [
         f"{name} stopped after {image.iterations} iterations, before it converged"
@@ -144,9 +146,7 @@ def reconstruct_ct(
     ]
     report = start_report("reconstruct.ct", seed, _described(measurement))
     report["measurement"] = describe_measurement(measurement)
-    report["methods"] = {
-        name: _row(name, image, measurement, net, defaults) for name, image in images.items()
-    }
+    report["methods"] = {name: _row(name, image, seen, net, defaults) for name, image in images.items()}
     report["warnings"] = warnings  # each is kept once
     finish_report(report, clock)
     resolved = {
@@ -157,6 +157,7 @@ def reconstruct_ct(
         "float32": float32,
         "tv_weight": defaults.tv_weight,
         "slab_slices": most,
+        "joined_bins": bins_a_pixel(measurement.geometry, measurement.grid),
         **{f"fast_{k}": v for k, v in asdict(defaults.fast).items()},
     }
     inputs = {"measurement": measurement.origin}
@@ -230,6 +231,7 @@ def _coupled(coupling: str, slices: int) -> tuple[str, list[str]]:
 
 def _in_slabs(
     measurement: CTMeasurement,
+    seen: CTMeasurement,
     methods: tuple[str, ...],
     net: Prior | None,
     options: Options,
@@ -237,21 +239,21 @@ def _in_slabs(
     most: int,
     progress: Report,
 ) -> dict[str, Image]:
-    """Every method on the whole volume, in slabs of at most `most` slices."""
+    """Every method on the whole volume, in slabs of at most `most` slices; `seen` are its joined bins."""
     images = {method: Image(np.empty(measurement.shape, np.float32)) for method in methods}
     slabs = list(slab_ranges(len(measurement.sinogram), most, OVERLAP))
     # Weights are made relative to their mean: a slab's weight of total variation must follow, or seams show.
-    whole = mean_weight(measurement)
+    whole = mean_weight(seen)
     for number, (low, high, first, last) in enumerate(slabs, 1):
-        part = measurement.slices(low, high) if len(slabs) > 1 else measurement
+        part, wide = (m.slices(low, high) if len(slabs) > 1 else m for m in (measurement, seen))
         told = numbered(progress, number, len(slabs))
         begin = None if start is None else torch.from_numpy(hu_to_water(start[low:high]))
-        tv_weight = options.defaults.tv_weight * (whole / mean_weight(part))
+        tv_weight = options.defaults.tv_weight * (whole / mean_weight(wide))
         own = replace(options, defaults=replace(options.defaults, tv_weight=tv_weight), first_slice=low)
-        for method, piece in _pieces(part, methods, net, own, begin, told):
+        for method, piece in _pieces(part, wide, methods, net, own, begin, told):
             image = images[method]
             image.values[first:last] = _values(piece.water[first - low : last - low].numpy(), measurement)
-            image.square += _data_square(part, piece.water, first - low, last - low)
+            image.square += _data_square(wide, piece.water, first - low, last - low)
             image.seconds += piece.seconds
             image.iterations = max(image.iterations, piece.iterations)
             image.converged &= piece.converged
@@ -261,6 +263,7 @@ def _in_slabs(
 
 def _pieces(
     measurement: CTMeasurement,
+    seen: CTMeasurement,
     methods: tuple[str, ...],
     net: Prior | None,
     options: Options,
@@ -269,13 +272,14 @@ def _pieces(
 ) -> Iterator[tuple[str, Piece]]:
     """What each method gives of a slab. What several need is computed once; its seconds count for each.
 
-    `start` replaces the total variation that starts diffusion.
+    FBP is of the `measurement`, all else of `seen`. `start` replaces the total variation that starts
+    diffusion.
     """
     clock, weight = Clock(), options.defaults.tv_weight
     needs_tv = "tv" in methods or ("diffusion" in methods and start is None)
     fbp = fbp_image(measurement) if "fbp" in methods or needs_tv else None
     fbp_seconds = clock.lap()
-    found = tv_image(measurement, weight, start=fbp, progress=progress) if needs_tv else None
+    found = tv_image(seen, weight, start=fbp, progress=progress) if needs_tv else None
     tv_seconds = fbp_seconds + clock.lap()
     for method in methods:
         clock.lap()
@@ -285,11 +289,11 @@ def _pieces(
             yield method, Piece(found.image, tv_seconds, found.iterations, found.converged)
         elif method in ("sirt", "cgls"):
             iterate = sirt_image if method == "sirt" else cgls_image
-            got = iterate(measurement, progress=progress)
+            got = iterate(seen, progress=progress)
             yield method, Piece(got.image, clock.lap(), got.iterations, got.converged, got.residuals)
         elif method == "diffusion":
             begin = found.image if start is None and found is not None else start
-            image = _diffusion(measurement, net, options, begin, progress)
+            image = _diffusion(seen, net, options, begin, progress)
             yield method, Piece(image, clock.lap() + (tv_seconds if start is None else 0.0))
 
 

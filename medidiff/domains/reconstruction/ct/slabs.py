@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from medidiff.domains.reconstruction.ct.projection.system import system_bytes
-from medidiff.domains.reconstruction.ct.scan.measurement import CTMeasurement
+from medidiff.domains.reconstruction.ct.scan.measurement import CTMeasurement, bins_a_pixel
 from medidiff.progress import Report
 from medidiff.runs.clock import available_memory_mb, require_memory
 
@@ -32,7 +32,8 @@ def slab_slices(measurement: CTMeasurement, methods: Sequence[str]) -> int:
     least = min(slices, 2 * OVERLAP + 1)
     each = 4 * (max(_FLOATS_PER_VOXEL[m] for m in methods) * pixels + _FLOATS_PER_RAY * geometry.rays)
     whole = 4 * slices * ((len(methods) + 1) * pixels + 2 * geometry.rays)
-    whole += int(1.5 * system_bytes(geometry, measurement.grid))
+    wide = geometry.wider_bins(bins_a_pixel(geometry, measurement.grid))
+    whole += int(1.5 * system_bytes(wide, measurement.grid))
     require_memory(
         (whole + least * each) / _MIB,
         "memory for the reconstruction",

@@ -141,6 +141,16 @@ class FanBeam:
         """The same views and field, each bin cut into `factor`."""
         return replace(self, detectors=self.detectors * factor, spacing_mm=self.spacing_mm / factor)
 
+    def wider_bins(self, factor: int) -> FanBeam:
+        """The same views, each `factor` bins one; the last is filled up beyond the detector's end."""
+        more = -self.detectors % factor
+        return replace(
+            self,
+            detectors=(self.detectors + more) // factor,
+            spacing_mm=self.spacing_mm * factor,
+            offset_mm=self.offset_mm + more * self.spacing_mm / 2,
+        )
+
     def some_views(self, start: int, stop: int) -> FanBeam:
         """The same detector with views start <= k < stop only."""
         return replace(self, angles_deg=self.angles_deg[start:stop])

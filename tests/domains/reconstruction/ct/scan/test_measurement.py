@@ -226,3 +226,38 @@ def test_the_digest_tells_measurements_apart() -> None:
     ]
     assert measurement(body()).digest() == one.digest()
     assert len({m.digest() for m in (one, *others)}) == 5
+
+
+def narrow(detectors: int = 13, offset_mm: float = 0.3) -> CTMeasurement:
+    """Bins of 1 mm on pixels of 4 mm."""
+    rng = np.random.default_rng(3)
+    sinogram = rng.uniform(0, 2, (2, 3, detectors)).astype(np.float32)
+    weights = rng.uniform(1, 9, sinogram.shape).astype(np.float32)
+    weights[0, 0, 4:8] = 0
+    beam = ParallelBeam((0.0, 60.0, 120.0), detectors, 1.0, offset_mm)
+    return CTMeasurement(sinogram, beam, Grid(16, 16, 4.0, 4.0), np.eye(4), weights, photons=1e4)
+
+
+def test_joined_bins_are_as_wide_as_a_pixel_and_weigh_as_much() -> None:
+    """The mean by weights of four bins where they were, 0 where none counts; the rest is one more bin."""
+    m = narrow()
+    wide = m.joined()
+    assert (wide.geometry.detectors, wide.geometry.spacing_mm, wide.photons) == (4, 4.0, 4e4)
+    centres = m.geometry.bins_mm()
+    assert wide.geometry.bins_mm()[:3] == pytest.approx([centres[4 * k : 4 * k + 4].mean() for k in range(3)])
+    assert m.weights is not None
+    assert wide.weights is not None
+    assert wide.weights.sum() == pytest.approx(m.weights.sum(), rel=1e-6)
+    expected = np.average(m.sinogram[1, 2, 8:12], weights=m.weights[1, 2, 8:12])
+    assert wide.sinogram[1, 2, 2] == pytest.approx(expected, rel=1e-6)
+    assert wide.sinogram[1, 2, 3] == m.sinogram[1, 2, 12]
+    assert (wide.sinogram[0, 0, 1], wide.weights[0, 0, 1]) == (0, 0)
+
+
+def test_bins_as_wide_as_a_pixel_stay() -> None:
+    m = narrow()
+    same = replace(m, grid=Grid(16, 16, 1.4, 1.4))
+    assert same.joined() is same
+    unknown = replace(m, weights=None).joined()
+    assert unknown.weights is None
+    assert unknown.sinogram[0, 0, 0] == pytest.approx(m.sinogram[0, 0, :4].mean(), rel=1e-6)
