@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--views", type=int, default=720)
-    parser.add_argument("--matrix", type=int, default=None, help="of the demo (its own)")
+    parser.add_argument("--matrix", type=int, default=256, help="of the demo, and its bins (256)")
     options = parser.parse_args()
     found: dict[str, Any] = {"views": options.views, "matrix": options.matrix, "protocol": PROTOCOL}
     found["discs"] = {name: disc_error(beam) for name, beam in disc_scans(options.views).items()}
@@ -98,10 +98,10 @@ def disc_error(beam: FanBeam) -> float:
     )
 
 
-def demo(name: str, views: int, matrix: int | None) -> dict[str, float]:
+def demo(name: str, views: int, matrix: int) -> dict[str, float]:
     """PSNR of FBP of the demo by plane; the fan's bins are as wide at the isocentre as the parallel ones."""
     volume = demo_volume()
-    factor = volume.shape[1] // matrix if matrix else 1
+    factor = volume.shape[1] // matrix
     _, dy, dx = volume.spacing_mm
     grid = Grid(volume.shape[1] // factor, volume.shape[2] // factor, dy * factor, dx * factor)
     measured, reference = simulate_ct(volume, geometry=scan(name, views, grid), matrix=matrix)
