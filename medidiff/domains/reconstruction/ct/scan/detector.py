@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,53 @@ from medidiff.errors import InputError
 LARGEST_ANGLE_DEG = 360.0
 
 
-def bins_mm(detectors: int, spacing_mm: float, offset_mm: float) -> NDArray[Any]:
-    """Bin centres (detectors,)."""
-    return (np.arange(detectors) - (detectors - 1) / 2) * spacing_mm + offset_mm
+@dataclass(frozen=True, slots=True)
+class DetectorRow:
+    """View angles in degrees, and bins of `spacing_mm` along the detector centred on `offset_mm`.
+
+    The part that all geometries share; alone it does not say where the rays run.
+    """
+
+    angles_deg: tuple[float, ...]
+    detectors: int
+    spacing_mm: float
+    offset_mm: float = 0.0
+
+    @property
+    def views(self) -> int:
+        """Number of view angles."""
+        return len(self.angles_deg)
+
+    @property
+    def rays(self) -> int:
+        """Views times detector bins."""
+        return self.views * self.detectors
+
+    def angles_rad(self) -> NDArray[Any]:
+        """View angles (views,) in radians."""
+        return np.deg2rad(np.asarray(self.angles_deg, np.float64))
+
+    def bins_mm(self) -> NDArray[Any]:
+        """Bin centres (detectors,) along the detector."""
+        return (np.arange(self.detectors) - (self.detectors - 1) / 2) * self.spacing_mm + self.offset_mm
+
+    def finer_bins(self, factor: int) -> Self:
+        """The same views and field, each bin cut into `factor`."""
+        return replace(self, detectors=self.detectors * factor, spacing_mm=self.spacing_mm / factor)
+
+    def wider_bins(self, factor: int) -> Self:
+        """The same views, each `factor` bins one; the last is filled up beyond the detector's end."""
+        more = -self.detectors % factor
+        return replace(
+            self,
+            detectors=(self.detectors + more) // factor,
+            spacing_mm=self.spacing_mm * factor,
+            offset_mm=self.offset_mm + more * self.spacing_mm / 2,
+        )
+
+    def some_views(self, start: int, stop: int) -> Self:
+        """The same detector with views start <= k < stop only."""
+        return replace(self, angles_deg=self.angles_deg[start:stop])
 
 
 def equal_steps(views: int, arc_deg: float, start_deg: float) -> list[float]:

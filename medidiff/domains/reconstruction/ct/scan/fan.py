@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from medidiff.domains.reconstruction.ct.scan import coverage
 from medidiff.domains.reconstruction.ct.scan.detector import (
+    DetectorRow,
     PlainReader,
     argument_error,
-    bins_mm,
     check_detector,
     equal_steps,
 )
@@ -37,13 +37,9 @@ DETECTORS, FIELD_MM = 736, 500.0
 
 
 @dataclass(frozen=True, slots=True)
-class FanBeam:
+class FanBeam(DetectorRow):
     """A fan beam: source angles in degrees, bins of `spacing_mm` at the detector centred on `offset_mm`."""
 
-    angles_deg: tuple[float, ...]
-    detectors: int
-    spacing_mm: float
-    offset_mm: float = 0.0
     source_to_isocentre_mm: float = SOURCE_TO_ISOCENTRE_MM
     source_to_detector_mm: float = SOURCE_TO_DETECTOR_MM
     curved: bool = True
@@ -105,27 +101,9 @@ class FanBeam:
         return CURVED if self.curved else FLAT
 
     @property
-    def views(self) -> int:
-        """Number of source angles."""
-        return len(self.angles_deg)
-
-    @property
-    def rays(self) -> int:
-        """Views times detector bins."""
-        return self.views * self.detectors
-
-    @property
     def isocentre_spacing_mm(self) -> float:
         """The width of a bin where the rotation axis is."""
         return self.spacing_mm * self.source_to_isocentre_mm / self.source_to_detector_mm
-
-    def angles_rad(self) -> NDArray[Any]:
-        """Source angles (views,) in radians."""
-        return np.deg2rad(np.asarray(self.angles_deg, np.float64))
-
-    def bins_mm(self) -> NDArray[Any]:
-        """Bin centres (detectors,) along the detector."""
-        return bins_mm(self.detectors, self.spacing_mm, self.offset_mm)
 
     def fan_angles_rad(self) -> NDArray[Any]:
         """Gamma of every bin centre (detectors,)."""
@@ -136,24 +114,6 @@ class FanBeam:
         """Radius of the circle about the axis that every view sees whole; 0 where the axis is not seen."""
         left, right = self._edges_rad()
         return max(self.source_to_isocentre_mm * math.sin(min(-left, right)), 0.0)
-
-    def finer_bins(self, factor: int) -> FanBeam:
-        """The same views and field, each bin cut into `factor`."""
-        return replace(self, detectors=self.detectors * factor, spacing_mm=self.spacing_mm / factor)
-
-    def wider_bins(self, factor: int) -> FanBeam:
-        """The same views, each `factor` bins one; the last is filled up beyond the detector's end."""
-        more = -self.detectors % factor
-        return replace(
-            self,
-            detectors=(self.detectors + more) // factor,
-            spacing_mm=self.spacing_mm * factor,
-            offset_mm=self.offset_mm + more * self.spacing_mm / 2,
-        )
-
-    def some_views(self, start: int, stop: int) -> FanBeam:
-        """The same detector with views start <= k < stop only."""
-        return replace(self, angles_deg=self.angles_deg[start:stop])
 
     def view_weights_rad(self) -> NDArray[Any]:
         """The arc of the source's turn that each view stands for, in radians, (views,)."""

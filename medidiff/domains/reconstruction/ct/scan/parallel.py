@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from medidiff.domains.reconstruction.ct.scan import coverage
 from medidiff.domains.reconstruction.ct.scan.detector import (
+    DetectorRow,
     PlainReader,
-    bins_mm,
     check_detector,
     equal_steps,
 )
@@ -26,15 +26,10 @@ from medidiff.domains.reconstruction.ct.scan.grid import Grid
 
 
 @dataclass(frozen=True, slots=True)
-class ParallelBeam:
+class ParallelBeam(DetectorRow):
     """Parallel rays: view angles in degrees, and detector bins of `spacing_mm` centred on `offset_mm`."""
 
     kind: ClassVar[str] = "parallel"
-
-    angles_deg: tuple[float, ...]
-    detectors: int
-    spacing_mm: float
-    offset_mm: float = 0.0
 
     def __post_init__(self) -> None:
         check_detector(self.angles_deg, self.detectors, self.spacing_mm, self.offset_mm)
@@ -57,49 +52,13 @@ class ParallelBeam:
         return cls(tuple(float(a) for a in angles_deg), detectors, spacing)
 
     @property
-    def views(self) -> int:
-        """Number of view angles."""
-        return len(self.angles_deg)
-
-    @property
-    def rays(self) -> int:
-        """Views times detector bins."""
-        return self.views * self.detectors
-
-    @property
     def isocentre_spacing_mm(self) -> float:
         """The width of a bin where the rotation axis is."""
         return self.spacing_mm
 
-    def angles_rad(self) -> NDArray[Any]:
-        """View angles (views,) in radians."""
-        return np.deg2rad(np.asarray(self.angles_deg, np.float64))
-
-    def bins_mm(self) -> NDArray[Any]:
-        """Bin centres (detectors,)."""
-        return bins_mm(self.detectors, self.spacing_mm, self.offset_mm)
-
     def field_radius_mm(self) -> float:
         """Radius of the circle about the axis that every view sees whole."""
         return self.detectors * self.spacing_mm / 2 - abs(self.offset_mm)
-
-    def finer_bins(self, factor: int) -> ParallelBeam:
-        """The same views and field, each bin cut into `factor`."""
-        return replace(self, detectors=self.detectors * factor, spacing_mm=self.spacing_mm / factor)
-
-    def wider_bins(self, factor: int) -> ParallelBeam:
-        """The same views, each `factor` bins one; the last is filled up beyond the detector's end."""
-        more = -self.detectors % factor
-        return replace(
-            self,
-            detectors=(self.detectors + more) // factor,
-            spacing_mm=self.spacing_mm * factor,
-            offset_mm=self.offset_mm + more * self.spacing_mm / 2,
-        )
-
-    def some_views(self, start: int, stop: int) -> ParallelBeam:
-        """The same detector with views start <= k < stop only."""
-        return replace(self, angles_deg=self.angles_deg[start:stop])
 
     def view_weights_rad(self) -> NDArray[Any]:
         """The arc that each view stands for, in radians, (views,): the quadrature of back-projection.
