@@ -51,20 +51,7 @@ from medidiff.metrics import body_mask
 
 _FAR_MM = 1e6  # slices of different people must not be coupled
 _SIDE = 256
-_ARC_VIEWS = 40  # the fewest of a limited arc
-_WHOLE_DEG = 179.0
 _DOSE, _DOSE_POWER = 1e5, 0.25  # levels at other doses: times (1e5 / photons)^(1/4)
-
-
-class ArcSettings(BaseModel):
-    """How limited arcs differ; what is None is as over the whole arc, the fewest views 40."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    degrees: tuple[float, float] = Field((90.0, 150.0), description="range, drawn evenly")
-    views: list[int] | None = Field(None, min_length=1)
-    first_hu: tuple[float, float] | None = Field(None, description="without noise")
-    last_hu: tuple[float, float] | None = Field(None, description="without noise")
-    tv_weight: float | None = Field(None, gt=0, description="of the start")
 
 
 class IterateSettings(BaseModel):
@@ -78,8 +65,7 @@ class IterateSettings(BaseModel):
         0.85, ge=0, le=1, description="groups of 512 pixels measured on their own grid"
     )
     views: list[int] = Field([8, 12, 16, 20, 24, 24, 24, 24, 24, 32, 40, 60], min_length=1)
-    arc_share: float = Field(0.15, ge=0, le=1, description="share of limited arcs")
-    arc: ArcSettings = ArcSettings()
+    arc_share: float = Field(0.15, ge=0, le=1, description="share of limited arcs (90 to 150 degrees)")
     dose_share: float = Field(0.5, ge=0, le=1, description="share with photon noise")
     photons: tuple[float, float] = Field((3e4, 1e6), description="range, drawn in the logarithm")
     spacing_mm: tuple[float, float] = Field((1.1, 1.9), description="pixel sizes, drawn evenly")
@@ -218,12 +204,9 @@ class Iterates:
         s, rng = self.settings, np.random.default_rng(np.random.SeedSequence((self.seed, number, 7)))
         volume = self._draw_volume(rng)
         measurement, reference = self._measure(volume, rng)
+        start = tv_image(measurement, s.tv_weight, iterations=s.tv_iterations, tolerance=0.0).image
         first, last, factors = s.first_hu, s.last_hu, s.prox_factor
-        weight, dose = s.tv_weight, 1.0
-        if measurement.geometry.covered_deg() < _WHOLE_DEG:
-            first, last = s.arc.first_hu or first, s.arc.last_hu or last
-            weight = s.arc.tv_weight or weight
-        start = tv_image(measurement, weight, iterations=s.tv_iterations, tolerance=0.0).image
+        dose = 1.0
         if measurement.photons is not None:
             # Noise has levels of its own, so that the level tells the network how noisy the data are.
             first, last, factors = s.first_hu_dose, s.last_hu_dose, s.prox_factor_dose
@@ -289,8 +272,8 @@ class Iterates:
         s = self.settings
         views, arc = int(rng.choice(s.views)), 180.0
         if rng.random() < s.arc_share:
-            arc = float(rng.uniform(*s.arc.degrees))
-            views = max(views, _ARC_VIEWS) if s.arc.views is None else int(rng.choice(s.arc.views))
+            arc = float(rng.uniform(90, 150))
+            views = max(views, 40)
         first = 0.0 if rng.random() < 0.5 else float(rng.uniform(0, 180))
         photons = _between(s.photons, rng) if rng.random() < s.dose_share else None
         angles = [first + k * arc / views for k in range(views)]

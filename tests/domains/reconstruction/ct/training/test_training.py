@@ -383,27 +383,6 @@ def test_a_share_of_slices_gets_the_noise_of_a_sharp_kernel(iterates: Callable[.
     assert torch.equal(iterates()._grained(flat, rng), flat)
 
 
-def test_limited_arcs_have_views_levels_and_a_start_of_their_own(iterates: Callable[..., Iterates]) -> None:
-    """What an arc does not say is as over the whole one, and groups over the whole arc do not change."""
-    arc = {"degrees": (100.0, 110.0), "views": [45], "first_hu": (90.0, 90.0), "last_hu": (30.0, 30.0)}
-    plain, own = (
-        iterates(arc_share=1.0, dose_share=0.0, first_hu=(160.0, 160.0), last_hu=(20.0, 20.0), arc=settings)
-        for settings in ({}, arc)
-    )
-    groups = [objective._new() for objective in (plain, own)]
-    levels = [
-        [float(o.kernel.sigma(t)) * 480 for t in (g.times[0], g.times[-1])]
-        for o, g in zip((plain, own), groups, strict=True)
-    ]
-    assert levels[0] == pytest.approx([160.0, 20.0])
-    assert levels[1] == pytest.approx([90.0, 30.0])
-    assert [len(g.problem.y[0, 0, 0]) for g in groups] == [40, 45]
-    start = iterates(arc_share=1.0, dose_share=0.0, arc=arc | {"tv_weight": 5e-2})._new()
-    assert not torch.equal(start.state, groups[1].state)
-    whole = [iterates(arc_share=0.0, arc=settings)._new() for settings in ({}, arc)]
-    assert torch.equal(whole[0].state, whole[1].state)
-
-
 def test_reading_real_people(ct_data: Path) -> None:
     """The manifest's digests are those of the files, and a split holds no other's people."""
     validation = read_split(ct_data, "val", must_ship=False)
