@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from medidiff.bench.ct import mean_psnr
+from medidiff.bench.bar import mean_psnr
 from medidiff.domains.reconstruction.ct import simulate_ct
 from medidiff.domains.reconstruction.ct.methods.baselines import tv_image
 from medidiff.domains.reconstruction.ct.methods.defaults import defaults_for

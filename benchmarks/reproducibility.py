@@ -20,7 +20,7 @@ from unittest import mock
 import numpy as np
 import torch
 
-from medidiff.bench.ct import mean_psnr
+from medidiff.bench.bar import mean_psnr
 from medidiff.bench.report import BenchResult, Row
 from medidiff.core.device import has_fast_bf16
 from medidiff.domains.reconstruction.ct import reconstruct, reconstruct_ct, simulate_ct

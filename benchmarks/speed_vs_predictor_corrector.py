@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from medidiff.bench.ct import mean_psnr
+from medidiff.bench.bar import mean_psnr
 from medidiff.bench.report import BenchResult, Row
 from medidiff.core.denoisers.estimate import Context
 from medidiff.core.denoisers.wrappers import Sliced

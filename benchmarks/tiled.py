@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medidiff.bench.ct import mean_psnr
+from medidiff.bench.bar import mean_psnr
 from medidiff.bench.report import BenchResult, Row
 from medidiff.core.denoisers import Context, Denoiser, Estimate, GaussianField, Tiled
 from medidiff.core.process import EDM, Heun, NoiseStreams, logsnr_grid, sample

@@ -100,7 +100,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 def add_prior(parser: argparse.ArgumentParser) -> None:
     """Add --prior NAME."""
-    text = "a prior of 'medidiff models list' (default: the newest that accepts the input)"
+    text = "a prior of 'medidiff models list' (default: the best that accepts the input)"
     parser.add_argument("--prior", metavar="NAME", help=text)
 
 

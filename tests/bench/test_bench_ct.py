@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from medidiff.bench import bar
 from medidiff.bench import ct as bench
 from medidiff.bench.report import Row
 
@@ -18,9 +19,9 @@ def score(psnr: float, ssim: float = 0.5, bone: float = 0.0, planes: tuple[str, 
     return {**found, "hu_bias": {"bone": bone}, "z_roughness": 0.8}
 
 
-def volume(diffusion: float, bar: float, fbp: float, **more: Any) -> bench.Scores:
+def volume(diffusion: float, best_tv: float, fbp: float, **more: Any) -> bench.Scores:
     """Scores of one volume; `more` goes to those of diffusion."""
-    scores = {"fbp": score(fbp), "diffusion": score(diffusion, **more), "best_tv": score(bar, 0.4, -8.0)}
+    scores = {"fbp": score(fbp), "diffusion": score(diffusion, **more), "best_tv": score(best_tv, 0.4, -8.0)}
     return bench.Scores(
         "a", scores, {"fbp": 1.0, "diffusion": 20.0, "best_tv": 9.0, "best_tv_search": 50.0}, ()
     )
@@ -80,18 +81,18 @@ def test_the_bar_is_the_best_of_each_plane_and_metric() -> None:
     """One lambda for all would be a lower bar."""
     one, two = score(31.0, 0.7, 3.0), score(30.0, 0.9)
     two["sagittal"] = {"psnr_db": 32.5, "ssim": 0.6}
-    bar = bench.best_of([one, two])
-    assert bar["axial"] == {"psnr_db": 31.0, "ssim": 0.9}
-    assert bar["sagittal"] == {"psnr_db": 32.5, "ssim": 0.7}
-    assert bar["hu_bias"] == {"bone": 3.0}
+    found = bar.best_of([one, two])
+    assert found["axial"] == {"psnr_db": 31.0, "ssim": 0.9}
+    assert found["sagittal"] == {"psnr_db": 32.5, "ssim": 0.7}
+    assert found["hu_bias"] == {"bone": 3.0}
 
 
 @pytest.mark.parametrize(
     ("peak", "expected"),
     [
-        (5e-4, list(bench.LAMBDAS)),
-        (1e-2, [*bench.LAMBDAS, 1e-2, 3e-2]),
-        (1e-6, [*bench.LAMBDAS, 5e-5, 2e-5]),
+        (5e-4, list(bar.LAMBDAS)),
+        (1e-2, [*bar.LAMBDAS, 1e-2, 3e-2]),
+        (1e-6, [*bar.LAMBDAS, 5e-5, 2e-5]),
     ],
 )
 @pytest.mark.parametrize("photons", [None, 1e5])
@@ -108,17 +109,17 @@ def test_the_grid_grows_where_its_end_is_best(
     def scored(hu: Any) -> Any:
         return score(-abs(1 + hu / 1000 - peak))
 
-    monkeypatch.setattr(bench, "tv_image", tv)
+    monkeypatch.setattr(bar, "tv_image", tv)
     measurement: Any = SimpleNamespace(photons=photons)
-    tried, grid, times = bench.search_tv(measurement, scored, bench.silent)
+    tried, grid, times = bar.search_tv(measurement, scored, bench.silent)
     weightings = [False] if photons is None else [False, True]
     assert [(row["lambda_mm"], row["weighted"]) for row in grid] == [
         (v, w) for w in weightings for v in expected
     ]
     assert len(tried) == len(times) == len(grid)
     if peak == 1e-2:
-        assert float(starts[len(bench.LAMBDAS)]) == pytest.approx(
-            bench.LAMBDAS[0]
+        assert float(starts[len(bar.LAMBDAS)]) == pytest.approx(
+            bar.LAMBDAS[0]
         )  # upwards from the top of the path
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from medidiff.bench import bar
 from medidiff.bench import ct as bench
 from medidiff.bench.rival import RIVALS, read_rival
 from medidiff.core.denoisers.network import build_network
@@ -52,10 +53,10 @@ def run_folder(path: Path, **objective: Any) -> Path:
 @pytest.fixture
 def short_search(monkeypatch: pytest.MonkeyPatch) -> None:
     """The bar is tested elsewhere; here one lambda and few iterations do."""
-    monkeypatch.setattr(bench, "LAMBDAS", (5e-4,))
-    monkeypatch.setattr(bench, "ABOVE", ())
-    monkeypatch.setattr(bench, "BELOW", ())
-    monkeypatch.setattr(bench, "TV_ITERATIONS", 20)
+    monkeypatch.setattr(bar, "LAMBDAS", (5e-4,))
+    monkeypatch.setattr(bar, "ABOVE", ())
+    monkeypatch.setattr(bar, "BELOW", ())
+    monkeypatch.setattr(bar, "TV_ITERATIONS", 20)
 
 
 def test_one_pass_is_the_networks_and_the_step_brings_it_to_the_data(
