@@ -107,7 +107,8 @@ def _read_hdf5(request: dict[str, Any]) -> dict[str, Any]:
                 "attributes": {
                     name: value
                     for name in request["attributes"]
-                    if name in file.attrs and (value := _plain(file.attrs[name])) is not None
+                    for attributes in (found.attrs, file.attrs)  # the file's own win
+                    if name in attributes and (value := _plain(attributes[name])) is not None
                 },
             }
     except Exception:  # noqa: BLE001  whatever a damaged file makes h5py raise is one refusal

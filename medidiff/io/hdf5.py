@@ -24,7 +24,7 @@ _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 @dataclass(frozen=True, eq=False)
 class Hdf5:
-    """values (a, b, c) of the dataset; lists by name; numbers and short texts of the file's attributes."""
+    """values (a, b, c) of the dataset; lists by name; attributes that are numbers or short texts."""
 
     values: NDArray[np.float32]
     vectors: Mapping[str, tuple[float, ...]]

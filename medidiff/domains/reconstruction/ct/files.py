@@ -11,6 +11,8 @@
                 detector_spacing_mm, detector_offset_mm, slice_spacing_mm,
                 source_to_isocentre_mm, source_to_detector_mm (of a fan)
 
+Attributes stand on the file; those of the dataset `sinogram` are read too, and the file's win.
+
 Without a grid the image covers the circle that every view sees. Where the length unit is unknown, all lengths
 are in a unit that nobody knows, images are attenuation per that unit, and there are no HU.
 """

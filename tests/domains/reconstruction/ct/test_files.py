@@ -38,6 +38,18 @@ def test_what_is_written_is_read(geometry: str, body: Body, tmp_path: Path) -> N
     assert part.origin != found.origin
 
 
+def test_attributes_may_stand_on_the_dataset(body: Body, tmp_path: Path) -> None:
+    measured, _ = simulate_ct(body(1, 32, 32), views=5, photons=1e5)
+    path = write_sinogram(measured, tmp_path / "s.h5")
+    with h5py.File(path, "r+") as file:
+        for name in ("kind", "geometry", "photons"):
+            file["sinogram"].attrs[name] = file.attrs[name]
+            del file.attrs[name]
+        file["sinogram"].attrs["slice_spacing_mm"] = 99.0
+    found = read_sinogram(path)
+    assert (found.photons, found.slice_spacing_mm) == (1e5, measured.slice_spacing_mm)
+
+
 def content(values: np.ndarray | None = None, **entries: Any) -> Hdf5:
     """A parallel scan of 3 views and 64 bins as a file has it; None leaves an entry out."""
     sinogram = np.zeros((2, 3, 64), np.float32)
