@@ -42,7 +42,7 @@ class Chromatogram:
     """A trace of at least two points.
 
     x: the axis, strictly rising, float64, (points,); seconds where `axis` is "time_s", else in the
-    unit that `axis` names ("x_nm"). signal: float64, (points,), finite. signal_unit, detector: as in the file.
+    unit that `axis` names ("x_nm"). signal: float64, (points,), finite. signal_unit, detector: as written.
     components: name -> signal of one analyte, of a simulation. vendor_peaks: the file's own peak table.
     metadata: sample, operator, dates; empty unless the reader was told to keep them. origin: "sha256:..." of
     the file. notes: what a reader had to assume, as sentences. Raises InputError for arrays that do not fit.
