@@ -22,7 +22,7 @@ from medidiff.core.denoisers.network import NetDenoiser, build_network
 from medidiff.core.denoisers.wrappers import Flipped, Sliced
 from medidiff.core.process.kernels import EDM
 from medidiff.core.process.noise import NoiseStreams
-from medidiff.core.training.checkpoints import load_newest
+from medidiff.core.training.checkpoints import load_any
 from medidiff.core.training.settings import TrainSettings
 from medidiff.domains.reconstruction.ct import CTMeasurement
 from medidiff.domains.reconstruction.ct.methods.fast import (
@@ -94,13 +94,13 @@ class Rival:
         )
 
 
-def read_rival(run: Path) -> Rival:
-    """The newest averaged weights of a training run; InputError for a run that trained no rival."""
-    checkpoint = load_newest(run, warn=lambda words: None)
+def read_rival(folder: Path) -> Rival:
+    """The averaged weights of a checkpoint, or of a run's newest; InputError for one that is no rival."""
+    checkpoint = load_any(folder, warn=lambda words: None)
     refusal = InputError(
         "rival",
-        expected="a run of `medidiff train` whose loop has one level and starts from total variation",
-        got="none" if checkpoint is None else "another training",
+        expected="a run or checkpoint of `medidiff train` whose loop is one level after total variation",
+        got="none" if checkpoint is None else "another training, or another network than it says",
         fix="Train benchmarks/training/ct-rival.yaml and give its run folder.",
     )
     if checkpoint is None:
@@ -114,7 +114,10 @@ def read_rival(run: Path) -> Rival:
     if loop.evaluations != (1, 1) or loop.first_hu[0] != loop.first_hu[1]:
         raise refusal
     net: Any = build_network(settings.network)
-    net.load_state_dict(checkpoint.ema)
+    try:
+        net.load_state_dict(checkpoint.ema)
+    except RuntimeError as error:
+        raise refusal from error
     net = net.to(memory_format=torch.channels_last).eval().requires_grad_(requires_grad=False)
     kernel = EDM(sigma_min=settings.kernel.sigma_min, sigma_max=settings.kernel.sigma_max)
     return Rival(

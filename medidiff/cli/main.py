@@ -21,7 +21,7 @@ VERBS = {
     "models": "list, show and pack priors (list, show, pack)",
     "train": "train a prior from a configuration",
     "rerun": "do a run again and compare",
-    "bench": "measure this installation (projector, ct)",
+    "bench": "measure this installation (core, projector, ct)",
 }
 """Name -> what it does; `medidiff.cli.verbs.NAME` holds it."""
 

@@ -30,7 +30,8 @@ class SliceVolumeInferer(Inferer):
 
     `spatial_dim` is the axis that the slices are stacked along (2: Z, the slices of an axial scan). The
     network gets (b, C, h, w), and all further arguments as they are; it may return other channels, but not
-    another size. When memory runs out the chunk is halved. The output keeps the input's meta and dtype.
+    another size. When memory runs out the chunk is halved. The output keeps the input's meta
+    and the network's dtype.
     Raises InputError for inputs or outputs of other axes, MissingError when not even one slice fits.
     """
 
@@ -58,7 +59,7 @@ class SliceVolumeInferer(Inferer):
         planes = _OfPlanes(network, args, kwargs)
         sliced = Sliced(planes, axis=self.spatial_dim + 2, chunk=self.chunk)
         sliced.denoise(plain, torch.zeros(()), Context(NoiseStreams(0)))
-        stack = torch.cat(planes.outputs).to(plain.dtype)
+        stack = torch.cat(planes.outputs)
         out = stack.reshape(len(plain), -1, *stack.shape[1:]).movedim(1, self.spatial_dim + 2)
         if not isinstance(inputs, MetaTensor):
             return out

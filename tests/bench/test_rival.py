@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,20 @@ def test_one_pass_is_the_networks_and_the_step_brings_it_to_the_data(
 def test_a_run_that_trained_no_rival_is_refused(tmp_path: Path, other: dict[str, Any]) -> None:
     with pytest.raises(InputError) as refused:
         read_rival(run_folder(tmp_path / "run", **other))
-    assert refused.value.got == "another training"
+    assert refused.value.got.startswith("another training")
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    """The configuration of a checkpoint may say anything; the weights do not fit it."""
+    run = run_folder(tmp_path / "run")
+    (state,) = run.glob("checkpoint-*/state.json")
+    assert read_rival(state.parent).steps == read_rival(run).steps  # a checkpoint is as good as its run
+    found = json.loads(state.read_text())
+    found["config"]["network"]["channels"][-1] *= 2
+    state.write_text(json.dumps(found))
+    with pytest.raises(InputError) as refused:
+        read_rival(run)
+    assert "another network" in refused.value.got
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:

@@ -338,7 +338,13 @@ def test_invertd_brings_a_reconstruction_to_the_grid_of_the_file(name: str, make
     [
         ("SparseViewCT", {"views": 0}, InputError),
         ("SparseViewCT", {"photons": 0.0}, InputError),
+        ("SparseViewCT", {"views": 24.5}, InputError),
+        ("SparseViewCT", {"views": "24"}, InputError),
+        ("SparseViewCT", {"matrix": 0}, InputError),
+        ("SparseViewCT", {"seed": -1}, InputError),
         ("LimitedAngleCT", {"arc_deg": -5.0}, InputError),
+        ("LimitedAngleCT", {"arc_deg": None}, InputError),
+        ("LowDoseCT", {"photons": None}, InputError),
         ("LowDoseCT", {"photons": -1.0}, InputError),
         ("DiffusionReconstruct", {"coupling": "glue"}, InputError),
         ("DiffusionReconstruct", {"device": "tpu"}, InputError),

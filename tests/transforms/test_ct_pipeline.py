@@ -196,6 +196,16 @@ def test_weights_are_read_once_a_process(
     assert reads == ["tiny.safetensors"]
 
 
+@pytest.mark.parametrize("name", ["grid", "image_shape", "geometry", "affine", "photons"])
+@pytest.mark.parametrize("value", [None, [3, 4], [33, 41, 3]])
+def test_a_scan_that_was_altered_is_refused(name: str, value: object, make_image: MakeImage) -> None:
+    sinogram = SparseViewCT(views=5)(make_image())
+    scan = dict(sinogram.meta["ct_scan"])
+    sinogram.meta["ct_scan"] = {k: v for k, v in scan.items() if k != name} | ({name: value} if value else {})
+    with pytest.raises(InputError):
+        FBP()(sinogram)
+
+
 @pytest.mark.parametrize("bad", ["slices", "detectors", "scanned twice"])
 def test_a_sinogram_that_lost_a_part_is_refused(bad: str, make_image: MakeImage) -> None:
     sinogram = SparseViewCT(views=5)(make_image())

@@ -110,11 +110,11 @@ def _pack(arguments: Namespace, terminal: Terminal) -> int:
 
 def _checkpoint(folder: Path, terminal: Terminal) -> Checkpoint:
     """The newest checkpoint of a run, or the one that a folder is."""
-    from medidiff.core.training.checkpoints import load, load_newest
+    from medidiff.core.training.checkpoints import load_any
     from medidiff.io.opening import is_folder
 
     holds = is_folder(folder)
-    found = load_newest(folder, terminal.warn) if not (folder / "state.json").is_file() else load(folder)
+    found = load_any(folder, terminal.warn)
     if found is None:
         raise InputError(
             folder.name,

@@ -122,8 +122,6 @@ def _add_method(parser: ArgumentParser) -> None:
 
 
 def _run_ct(arguments: Namespace, terminal: Terminal) -> int:
-    from medidiff.io.hdf5 import is_hdf5
-
     if arguments.angles_file and arguments.arc_deg is not None:
         raise InputError(
             "--arc-deg",
@@ -133,7 +131,7 @@ def _run_ct(arguments: Namespace, terminal: Terminal) -> int:
             argument=True,
         )
     cohort.check_cohort(arguments)
-    sinogram = arguments.cohort is None and is_hdf5(arguments.input)
+    sinogram = arguments.cohort is None and _is_sinogram(arguments.input)
     _check_scan(arguments, sinogram=sinogram)
     if arguments.cohort is not None:
         return _run_cohort(arguments, terminal)
@@ -144,6 +142,20 @@ def _run_ct(arguments: Namespace, terminal: Terminal) -> int:
     result = _measured(arguments, terminal) if sinogram else _retrospective(arguments, angles, terminal)
     show(result, result.save(arguments.out, overwrite=arguments.overwrite), terminal)
     return 0
+
+
+def _is_sinogram(path: Path) -> bool:
+    """Whether INPUT is a sinogram; InputError when it is absent, or named as HDF5 and is something else."""
+    from medidiff.io.hdf5 import is_hdf5
+    from medidiff.io.opening import is_folder
+
+    if is_folder(path):
+        return False
+    if path.suffix.lower() in (".h5", ".hdf5") and not is_hdf5(path):
+        raise InputError(
+            path.name, expected="an HDF5 file", got="another kind of file", fix="Convert it to HDF5."
+        )
+    return is_hdf5(path)
 
 
 def _check_scan(arguments: Namespace, *, sinogram: bool) -> None:

@@ -106,6 +106,11 @@ def load_newest(run: Path, warn: Callable[[str], None]) -> Checkpoint | None:
     return None
 
 
+def load_any(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
+    """The checkpoint that a folder is, or the newest of the run that it is; None where it is neither."""
+    return load(folder) if (folder / "state.json").is_file() else load_newest(folder, warn)
+
+
 def load(folder: Path) -> Checkpoint:
     """Read one checkpoint folder. Raises InputError when it is incomplete or does not match its digests."""
     try:

@@ -149,7 +149,8 @@ def _done_or_kept(job: Job, notes: list[str]) -> Row:
     if there and _is_done(job, source.origin):
         return _row(job, kept=True)
     if there:
-        notes.append(f"item {job.number}: its scan or its files changed, so that it was done again")
+        _refuse_another_scan(job, source.origin)
+        notes.append(f"item {job.number}: its files or the options changed, so that it was done again")
     result = job.work.function(source, **job.work.options, progress=lambda record: _go_on(job, record))
     result.provenance["reading"] = dict(job.work.reading)
     result.provenance["cohort"] = {"asked": job.work.asked()}
@@ -173,6 +174,21 @@ def _is_done(job: Job, origin: str) -> bool:
     cohort = found.provenance.get("cohort")
     asked = cohort.get("asked") if isinstance(cohort, dict) else None
     return whole and asked == job.work.asked() and origin in found.provenance["inputs"].values()
+
+
+def _refuse_another_scan(job: Job, origin: str) -> None:
+    """A folder of another scan is no item of this cohort: numbers follow the order of the scans."""
+    try:
+        inputs = read_json(job.folder / PROVENANCE).get("inputs")
+    except InputError:
+        return  # damaged: done again
+    if isinstance(inputs, dict) and inputs and origin not in inputs.values():
+        raise InputError(
+            "scan",
+            expected=f"the one that {item_name(job.number)} was made of",
+            got="another",
+            fix=f"Give the scans in the order of the first run, or remove {item_name(job.number)}.",
+        )
 
 
 def _row(job: Job, *, kept: bool = False) -> Row:

@@ -11,7 +11,8 @@ from typing import Any
 from monai.data.meta_tensor import MetaTensor
 
 from medidiff.domains.reconstruction.ct.scan.geometry import SMALLEST_SIDE, Grid, default_geometry
-from medidiff.domains.reconstruction.ct.simulate import check_noise, simulate_ct
+from medidiff.domains.reconstruction.ct.simulate import check_matrix, check_noise, simulate_ct
+from medidiff.errors import InputError
 from medidiff.transforms.ct.sinogram import to_sinogram
 from medidiff.transforms.images import to_volume
 from medidiff.transforms.pattern import OfArray, OfKeys, Operation
@@ -37,7 +38,8 @@ class _Scan(Operation):
 
     def check(self) -> None:
         """Raise InputError for a scan that cannot be, whatever the image."""
-        check_noise(self.photons, 0.0)
+        check_noise(self.photons, 0.0, self.seed)
+        check_matrix(self.matrix)
         default_geometry(self.geometry, _ANY_GRID, views=self.views, arc_deg=self.arc_deg)
 
     def apply(self, tensor: Any) -> MetaTensor:
@@ -64,11 +66,26 @@ class _LimitedAngle(_Scan):
     views: int = 60
     arc_deg: float | None = 120.0
 
+    def check(self) -> None:
+        """As of every scan, and an arc."""
+        _needed("arc_deg", self.arc_deg, "degrees; SparseViewCT takes a full scan")
+        super().check()
+
 
 @dataclass(kw_only=True)
 class _LowDose(_Scan):
     views: int = 180
     photons: float | None = 1e4
+
+    def check(self) -> None:
+        """As of every scan, and a dose."""
+        _needed("photons", self.photons, "photons per bin; SparseViewCT takes no noise")
+        super().check()
+
+
+def _needed(name: str, value: float | None, what: str) -> None:
+    if value is None:
+        raise InputError(name, expected=what, got="None", fix="Leave it out for the default.", argument=True)
 
 
 @dataclass(kw_only=True)

@@ -79,9 +79,18 @@ def read_scan(sinogram: Any) -> Scan:
             got=f"{type(sinogram).__name__}{shape}" + ("" if plain else " without it"),
             fix="Measure the image with SparseViewCT, LimitedAngleCT or LowDoseCT first.",
         )
-    affine = torch.as_tensor(plain["image_affine"], dtype=torch.float64)
-    nx, ny, nz = (int(size) for size in plain["image_shape"])
-    back = permutation(to_ras(affine, sinogram.meta), (nz, ny, nx))
+    try:
+        affine = torch.as_tensor(plain["image_affine"], dtype=torch.float64)
+        nx, ny, nz = (int(size) for size in plain["image_shape"])
+        back = permutation(to_ras(affine, sinogram.meta), (nz, ny, nx))
+        measurement = _measurement(sinogram, plain)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise InputError(
+            "sinogram",
+            expected=f"meta {SCAN!r} as SparseViewCT writes it",
+            got=f"one that lost or changed a part ({type(error).__name__})",
+            fix="Measure the image again, and leave that entry alone.",
+        ) from error
     x, y, z = ((nx, ny, nz)[axis] for axis in back.axes)
     if sinogram.shape[1] != z:
         raise InputError(
@@ -90,7 +99,15 @@ def read_scan(sinogram: Any) -> Scan:
             got=str(sinogram.shape[1]),
             fix="Crop the image before it is measured.",
         )
-    return Scan(_measurement(sinogram, plain), affine, back, (z, y, x))
+    rows, columns = measurement.grid.shape
+    if (rows * (y // rows), columns * (y // rows)) != (y, x):
+        raise InputError(
+            "sinogram",
+            expected=f"an image of whole blocks of its grid's {rows} x {columns} pixels",
+            got=f"{y} x {x}",
+            fix="Measure the image again.",
+        )
+    return Scan(measurement, affine, back, (z, y, x))
 
 
 def on_image_grid(volume: Volume, scan: Scan, sinogram: MetaTensor) -> MetaTensor:

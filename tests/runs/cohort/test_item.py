@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -70,11 +71,6 @@ def _without_provenance(job: Job) -> Job:
     return job
 
 
-def _other_scan(job: Job) -> Job:
-    job.path.write_text("ok 5")
-    return job
-
-
 def _other_option(job: Job) -> Job:
     return replace(job, work=replace(job.work, options={"factor": 3.0}))
 
@@ -88,18 +84,29 @@ def _other_reading(job: Job) -> Job:
     return job
 
 
-@pytest.mark.parametrize(
-    "change", [_other_voxel, _cut, _without_provenance, _other_scan, _other_option, _other_reading]
-)
+@pytest.mark.parametrize("change", [_other_voxel, _cut, _without_provenance, _other_option, _other_reading])
 def test_what_changed_is_done_again_and_said(job: Job, change: Callable[[Job], Job]) -> None:
     do(job)
     job = change(job)
     row = do(job)
     assert (row.status, row.kept) == ("done", False)
-    assert row.notes == ("item 1: its scan or its files changed, so that it was done again",)
+    assert row.notes == ("item 1: its files or the options changed, so that it was done again",)
     number = float(job.path.read_text().split()[1])
     assert (Result.load(job.folder)["twice"].array == number * job.work.options["factor"]).all()
     assert do(job).kept
+
+
+def test_a_folder_of_another_scan_stays(job: Job) -> None:
+    """A scan that sorts before the others would shift all numbers, and replace every item."""
+    do(job)
+    job.path.write_text("ok 5")
+    row = do(job)
+    assert row.status == "failed"
+    assert "the one that item_001 was made of" in row.reason
+    job.path.write_text("ok 4")
+    assert (Result.load(job.folder)["twice"].array != 5 * job.work.options["factor"]).all()
+    shutil.rmtree(job.folder)
+    assert do(job).status == "done"
 
 
 def test_a_folder_with_a_stranger_s_file_is_not_replaced(job: Job) -> None:

@@ -20,8 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from medidiff.core.denoisers.adapters.diffusers_unet import UNet2D, UNet2DConfig
-from medidiff.core.denoisers.adapters.predicting import Predicting, checked_prediction
-from medidiff.core.process.kernels import DiscreteVP
+from medidiff.core.denoisers.adapters.predicting import Predicting, checked_prediction, trained_kernel
 from medidiff.errors import InputError
 
 _WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -56,11 +55,12 @@ def read_diffusers(
         )
     betas = _betas(schedule)
     network = _network(config, unet / _WEIGHTS).to(device or torch.device("cpu"))
+    prediction = checked_prediction(schedule.get("prediction_type", "epsilon"))
     return Predicting(
         network,
-        DiscreteVP(tuple(torch.as_tensor(betas).double().flatten().tolist())),
+        trained_kernel(torch.as_tensor(betas), prediction),
         len(betas),
-        checked_prediction(schedule.get("prediction_type", "epsilon")),
+        prediction,
         multiple=2 ** (len(config.block_out_channels) - 1),
         condition_channels=condition_channels,
         optional_condition=optional_condition,

@@ -10,8 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from medidiff.core.denoisers.adapters.predicting import Predicting, checked_prediction
-from medidiff.core.process.kernels import DiscreteVP
+from medidiff.core.denoisers.adapters.predicting import Predicting, checked_prediction, trained_kernel
 from medidiff.errors import InputError
 
 
@@ -45,11 +44,12 @@ def from_monai(
         out: Tensor = network(x, timesteps=step)
         return out
 
+    prediction = checked_prediction(getattr(scheduler, "prediction_type", None))
     return Predicting(
         predict,
-        DiscreteVP(tuple(betas.double().flatten().tolist())),
+        trained_kernel(betas, prediction),
         len(betas),
-        checked_prediction(getattr(scheduler, "prediction_type", None)),
+        prediction,
         multiple=2 ** (len(levels) - 1),
         condition_channels=condition_channels,
         optional_condition=optional_condition,

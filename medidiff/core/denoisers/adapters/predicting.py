@@ -6,14 +6,14 @@
 
 Sources: Ho et al. 2020 (arXiv 2006.11239, equation 9); Salimans and Ho 2022 (arXiv 2202.00512, appendix D).
 Where a is nearly 0 the noise says nothing of x0: an error of n grows by s/a, so levels with h < -6 are
-refused for "epsilon".
+refused for "epsilon", and the kernel of such a network ends there.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import torch
@@ -22,11 +22,11 @@ from torch import Tensor
 from medidiff.core.denoisers.estimate import Context, Estimate
 from medidiff.core.denoisers.network import condition_input
 from medidiff.core.denoisers.unet import pad_to_multiple
-from medidiff.core.process.kernels import Kernel
+from medidiff.core.process.kernels import DiscreteVP, Kernel
 from medidiff.errors import InputError
 
 Prediction = Literal["epsilon", "sample", "v_prediction"]
-_LOWEST_H = -6.0
+_LOWEST_H, _SLACK = -6.0, 1e-6
 
 
 def checked_prediction(name: object) -> Prediction:
@@ -41,6 +41,15 @@ def checked_prediction(name: object) -> Prediction:
         got=repr(name),
         fix="Networks of flows and of scores have no adapter.",
     )
+
+
+def trained_kernel(betas: Tensor, prediction: Prediction) -> DiscreteVP:
+    """The levels that the network was trained at, (T,) betas, as far as its prediction tells x0."""
+    kernel = DiscreteVP(tuple(betas.double().flatten().tolist()))
+    if prediction != "epsilon":
+        return kernel
+    lowest = float(kernel.time(torch.tensor(_LOWEST_H, dtype=torch.float64)))
+    return replace(kernel, t_max=min(lowest, 1.0))
 
 
 @dataclass(frozen=True)
@@ -72,7 +81,7 @@ class Predicting:
                 got=f"a time map of shape {tuple(t.shape)}",
                 fix="Wrap it in Sliced for one level a slice.",
             )
-        if self.prediction == "epsilon" and bool((self.kernel.half_logsnr(t) < _LOWEST_H).any()):
+        if self.prediction == "epsilon" and bool((self.kernel.half_logsnr(t) < _LOWEST_H - _SLACK).any()):
             raise InputError(
                 "noise level",
                 expected=f"sigma below {math.exp(-_LOWEST_H):.0f} for a network that predicts noise",

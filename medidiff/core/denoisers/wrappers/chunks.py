@@ -130,7 +130,7 @@ def _advice(inner: Denoiser, parts: Parts, carry: Carry, word: str, out: Tensor)
         height, width = height // 2, width // 2
         release(out)
         if _attempt(inner, _with_settings(parts.cropped(height, width), carry)) is not None:
-            how = "give a smaller tile" if word == "tile" else "reduce the matrix, or wrap it in Tiled"
+            how = "give a smaller tile" if word == "tile" else "reduce the matrix"
             return f"A {word} of {height} x {width} would fit: {how}, or use the CPU."
     return f"Not even a small {word} fits: free memory, or use the CPU."
 

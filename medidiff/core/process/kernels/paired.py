@@ -40,7 +40,8 @@ class ResidualMarkov(Kernel):
 
 @dataclass(frozen=True)
 class ResShift(ResidualMarkov):
-    """Residual shifting, in a handful of steps. `least` m is the smallest noise, s/a at t_min.
+    """Residual shifting, in a handful of steps. `least` m is about the smallest noise, s/a at t_min (kappa m
+    for kappa below 1).
 
     kappa 2, p 0.3 and m 0.04 are the source's for 15 steps (m 0.2 for 4); e0 = min(m / kappa, m).
     """

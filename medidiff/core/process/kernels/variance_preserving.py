@@ -77,10 +77,10 @@ class DiscreteVP(Kernel):
 
     betas: tuple[float, ...] = field(repr=False)
     t_min: float = field(init=False)
-    t_max: float = field(default=1.0, init=False)
+    t_max: float = 1.0
 
     def __post_init__(self) -> None:
-        """Raise InputError unless there are two betas or more, each in (0, 1)."""
+        """Raise InputError unless there are two betas or more, each in (0, 1), and t_max lies in (1/T, 1]."""
         wrong = [beta for beta in self.betas if not 0 < beta < 1]
         if len(self.betas) < 2 or wrong:
             raise InputError(
@@ -90,6 +90,13 @@ class DiscreteVP(Kernel):
                 fix="Take the betas that the network was trained with; a beta of 1 leaves no image at all.",
             )
         object.__setattr__(self, "t_min", 1 / len(self.betas))
+        if not self.t_min < self.t_max <= 1:
+            raise InputError(
+                "discrete schedule",
+                expected=f"t_max above {self.t_min:g}, up to 1",
+                got=f"{self.t_max:g}",
+                fix="Leave it out for all levels.",
+            )
 
     @classmethod
     def linear(cls, first: float = 1e-4, last: float = 0.02, steps: int = 1000) -> DiscreteVP:

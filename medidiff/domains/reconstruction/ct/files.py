@@ -4,10 +4,12 @@
                 angles_deg   (views,)
                 grid         (ny, nx, dy_mm, dx_mm)     of the image; optional
                 affine       (16,)                      of the image; optional, with grid
+                weights      like sinogram              where they do not follow from the photons; optional
     attributes  kind         line_integrals, or counts (then photons too)
                 geometry     parallel, fan-flat, fan-curved
                 length_unit  mm, or unknown
                 photons      of the open beam in a bin, where they are known
+                weights      own, where they are stored
                 detector_spacing_mm, detector_offset_mm, slice_spacing_mm,
                 source_to_isocentre_mm, source_to_detector_mm (of a fan)
 
@@ -19,6 +21,7 @@ are in a unit that nobody knows, images are attenuation per that unit, and there
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,7 +51,8 @@ _GEOMETRY = (
     "source_to_isocentre_mm",
     "source_to_detector_mm",
 )
-_ATTRIBUTES = (*_GEOMETRY, "kind", "photons", "slice_spacing_mm", "length_unit")
+_ATTRIBUTES = (*_GEOMETRY, "kind", "photons", "slice_spacing_mm", "length_unit", "weights")
+_OWN = "own"
 _VECTORS = ("angles_deg", "grid", "affine")
 _UNKNOWN_DOSE = "the file does not say how many photons there were: all rays weigh alike"
 _MOST_PIXELS = 1 << 14  # a side
@@ -74,6 +78,8 @@ def read_sinogram(
     found = read_hdf5(path, "sinogram", vectors=_VECTORS, attributes=_ATTRIBUTES, limits=limits)
     with naming(path.name):
         measurement = _measurement(found, matrix)
+        if found.attributes.get("weights") == _OWN:
+            measurement = replace(measurement, weights=read_hdf5(path, "weights", limits=limits).values)
         if slices is not None:
             block = check_block(slices, len(measurement.sinogram), path.name)
             measurement = replace(measurement.slices(block.start, block.stop))  # checked as a whole again
@@ -84,8 +90,8 @@ def read_sinogram(
 def write_sinogram(measurement: CTMeasurement, path: Path | str) -> Path:
     """Write a measurement as line integrals, with its grid and affine; whole or not at all.
 
-    Weights are not written: they are made again from the photons. Raises OutputError when it cannot be
-    written.
+    Weights are written where the photons would not give them back: rays without weight, electronic noise.
+    Raises OutputError when it cannot be written.
     """
     import h5py
 
@@ -105,7 +111,22 @@ def write_sinogram(measurement: CTMeasurement, path: Path | str) -> Path:
         file.attrs["length_unit"] = measurement.length_unit
         if photons is not None:
             file.attrs["photons"] = photons
+        if (weights := _own_weights(measurement)) is not None:
+            file.create_dataset("weights", data=weights, compression="gzip", shuffle=True)
+            file.attrs["weights"] = _OWN
     return path
+
+
+def _own_weights(measurement: CTMeasurement) -> NDArray[np.float32] | None:
+    """The weights, unless they are what a reader makes of the photons, or alike without any."""
+    weights, photons = measurement.weights, measurement.photons
+    if weights is None or (photons is None and np.ptp(weights) == 0):
+        return None
+    if photons is None:
+        return weights
+    error = model_error(measurement.grid, measurement.geometry)
+    same = statistical_weights(measurement.sinogram, photons, model_error=error)
+    return None if np.allclose(weights, same, rtol=1e-4) else weights
 
 
 def _measurement(found: Hdf5, matrix: int | None) -> CTMeasurement:
@@ -170,8 +191,10 @@ def _default_grid(geometry: Geometry, matrix: int | None) -> Grid:
 
 
 def _grid_of(entries: tuple[float, ...]) -> Grid:
-    if len(entries) != 4 or not all(np.isfinite(entries)) or max(entries[:2]) > _MOST_PIXELS:
-        raise _wrong("grid", "(ny, nx, dy_mm, dx_mm)", f"{len(entries)} numbers", "Leave it out.")
+    whole = len(entries) == 4 and all(np.isfinite(entries)) and all(n == round(n) for n in entries[:2])
+    if not whole or max(entries[:2]) > _MOST_PIXELS:
+        got = ", ".join(f"{value:g}" for value in entries[:5])
+        raise _wrong("grid", "(ny, nx, dy_mm, dx_mm), whole numbers of pixels", got, "Leave it out.")
     return Grid(round(entries[0]), round(entries[1]), entries[2], entries[3])
 
 
@@ -182,7 +205,12 @@ def _affine(found: Hdf5, grid: Grid, own: bool) -> NDArray[np.float64]:
         raise _wrong("slice_spacing_mm", "a positive number", repr(spacing), "Give the distance of slices.")
     affine = found.vectors.get("affine", ())
     if own and len(affine) == 16:
-        return np.array(affine).reshape(4, 4)
+        placed = np.array(affine).reshape(4, 4)
+        distance = float(np.linalg.norm(placed[:3, 2]))
+        if not math.isclose(distance, spacing, rel_tol=1e-3):
+            got = f"slices {distance:.4g} mm apart"
+            raise _wrong("affine", f"slice_spacing_mm, {spacing:.4g} mm", got, "Mend one of the two.")
+        return placed
     return np.diag([-grid.dx_mm, -grid.dy_mm, float(spacing), 1.0])
 
 

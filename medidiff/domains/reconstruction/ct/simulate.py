@@ -78,7 +78,8 @@ def simulate_ct(
     (`to_canonical`), whatever the volume's. Raises InputError for arguments and volumes that cannot be used,
     MissingError for want of memory.
     """
-    check_noise(photons, electronic_counts)
+    check_noise(photons, electronic_counts, seed)
+    check_matrix(matrix)
     canonical, _ = to_canonical(volume)
     factor = _block(canonical.shape[1:], matrix)
     reference = _reference(canonical, factor)
@@ -134,8 +135,12 @@ def model_error(measurement: CTMeasurement, reference: Volume) -> float:
     return float(np.sqrt(square / measurement.sinogram.size))
 
 
-def check_noise(photons: float | None, electronic_counts: float) -> None:
-    """Raise InputError for a dose that cannot be."""
+def check_noise(photons: float | None, electronic_counts: float, seed: int) -> None:
+    """Raise InputError for a dose or a seed that cannot be."""
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError(
+            "seed", expected="a whole number of at least 0", got=repr(seed), fix="0 is usual.", argument=True
+        )
     if photons is not None:
         check_photons(photons)
     if not 0 <= electronic_counts < np.inf or (photons is None and electronic_counts):
@@ -144,6 +149,18 @@ def check_noise(photons: float | None, electronic_counts: float) -> None:
             expected="counts rms of at least 0, with photons",
             got=f"{electronic_counts:g}",
             fix="Give photons too.",
+            argument=True,
+        )
+
+
+def check_matrix(matrix: int | None) -> None:
+    """Raise InputError for a number of pixels a side that no image can have."""
+    if matrix is not None and (not isinstance(matrix, int | np.integer) or matrix < SMALLEST_SIDE):
+        raise InputError(
+            "matrix",
+            expected=f"a whole number of at least {SMALLEST_SIDE}",
+            got=repr(matrix),
+            fix="256 is usual.",
             argument=True,
         )
 
@@ -158,14 +175,6 @@ def _block(shape: tuple[int, int], matrix: int | None) -> int:
                 break
             factor *= 2
         return factor
-    if matrix < SMALLEST_SIDE:
-        raise InputError(
-            "matrix",
-            expected=f"at least {SMALLEST_SIDE}",
-            got=str(matrix),
-            fix="256 is usual.",
-            argument=True,
-        )
     if longer % matrix or any(side % (longer // matrix) for side in shape):
         possible = [
             longer // f

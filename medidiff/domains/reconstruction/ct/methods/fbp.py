@@ -15,6 +15,7 @@ pixel along and across the central ray. The ramp h is sampled in space, which ke
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -44,7 +45,8 @@ def fbp(
     2) for their beginning and end, are continued smoothly to 0 before they are filtered, against the bright
     rim that the cut would cast.
     """
-    filtered = _filtered(_weighted(sinogram, geometry), geometry, window, truncated)
+    sinogram, geometry = _centred(_weighted(sinogram, geometry), geometry)
+    filtered = _filtered(sinogram, geometry, window, truncated)
     weights = torch.from_numpy(geometry.view_weights_rad() / MU_WATER)
     filtered *= weights.to(filtered).reshape(-1, 1)
     tiles = Tiles(grid, (geometry.views, geometry.detectors), len(sinogram))
@@ -67,6 +69,20 @@ def _weighted(sinogram: Tensor, geometry: Geometry) -> Tensor:
         return sinogram
     weights = torch.from_numpy(geometry.redundancy()) * torch.from_numpy(geometry.fan_angles_rad()).cos()
     return sinogram * weights.to(sinogram)
+
+
+def _centred(weighted: Tensor, geometry: Geometry) -> tuple[Tensor, Geometry]:
+    """A displaced detector of a full turn with zeros at its short end, which makes both reach equally far.
+
+    Weighted rows fall to 0 there; filtered ones do not, and pixels beyond need what they hold.
+    """
+    short = geometry.short_end() if isinstance(geometry, FanBeam) else None
+    if short is None:
+        return weighted, geometry
+    more = round(2 * abs(geometry.offset_mm) / geometry.spacing_mm)
+    shift = more * geometry.spacing_mm / 2 * (-1 if short == 0 else 1)
+    wide = replace(geometry, detectors=geometry.detectors + more, offset_mm=geometry.offset_mm + shift)
+    return torch.nn.functional.pad(weighted, (more, 0) if short == 0 else (0, more)), wide
 
 
 def _filtered(sinogram: Tensor, geometry: Geometry, window: Window, truncated: Tensor | None) -> Tensor:

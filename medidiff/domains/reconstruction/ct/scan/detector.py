@@ -69,8 +69,9 @@ class DetectorRow:
 
 def equal_steps(views: int, arc_deg: float, start_deg: float) -> list[float]:
     """`views` equal steps over `arc_deg`, its end excluded; InputError for a scan that cannot be."""
-    if views < 1:
-        raise argument_error("views", "at least 1", str(views), "24 is usual for sparse views.")
+    if not isinstance(views, int | np.integer) or views < 1:
+        fix = "24 is usual for sparse views."
+        raise argument_error("views", "a whole number of at least 1", repr(views), fix)
     if not 0 < arc_deg <= LARGEST_ANGLE_DEG:
         raise argument_error(
             "arc", "degrees above 0, up to 360", f"{arc_deg:g}", "180 is a full parallel scan."
@@ -109,11 +110,12 @@ class PlainReader:
     kinds: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if self.plain.get("geometry") not in self.kinds:
+        kind = self.plain.get("geometry") if isinstance(self.plain, Mapping) else self.plain
+        if kind not in self.kinds:
             raise InputError(
                 "geometry",
                 expected=" or ".join(self.kinds),
-                got=repr(self.plain.get("geometry"))[:40],
+                got=repr(kind)[:40],
                 fix="Rebin the rays to one of these.",
             )
 

@@ -111,9 +111,24 @@ class FanBeam(DetectorRow):
         return along if self.curved else np.arctan(along)
 
     def field_radius_mm(self) -> float:
-        """Radius of the circle about the axis that every view sees whole; 0 where the axis is not seen."""
+        """Radius of the circle about the axis that is seen whole; 0 where the axis is not seen.
+
+        By every view, or, of a displaced detector and a full turn, by one view or the other.
+        """
         left, right = self._edges_rad()
-        return max(self.source_to_isocentre_mm * math.sin(min(-left, right)), 0.0)
+        reach = min(-left, right) if self.short_end() is None else max(-left, right)
+        return max(self.source_to_isocentre_mm * math.sin(reach), 0.0)
+
+    def short_end(self) -> int | None:
+        """Which end of a displaced detector, 0 or 1, stops short of lines that the other end sees.
+
+        None where both reach equally far to a bin, where the axis is not seen, and of less than a full turn.
+        """
+        left, right = self._edges_rad()
+        width = (right - left) / self.detectors
+        if abs(left + right) < width or min(-left, right) <= 0 or self._missing():
+            return None
+        return 0 if -left < right else 1
 
     def view_weights_rad(self) -> NDArray[Any]:
         """The arc of the source's turn that each view stands for, in radians, (views,)."""
@@ -123,13 +138,16 @@ class FanBeam(DetectorRow):
     def redundancy(self) -> NDArray[Any]:
         """How a line that was measured twice is shared, (views, detectors): the two members sum to 1.
 
-            w = q(beta) / (q(beta) + q(beta + 180 - 2 gamma)),   q = sin^2 over each arc that was scanned
+            w = q(beta, gamma) / (q(beta, gamma) + q(beta + 180 - 2 gamma, -gamma))
 
-        smooth where one measurement becomes two (Noo et al. 2002, Phys Med Biol 47:2525, with a transition as
-        long as the arc); 1 where there is no other, 1/2 in a full turn.
+        q is sin^2 over each arc that was scanned, times, of a displaced detector, sin^2 from 0 at its short
+        end to 1 as far beyond the axis, and 0 where there is no detector: smooth where one measurement
+        becomes two (Noo et al. 2002, Phys Med Biol 47:2525, with a transition as long as the arc; Wang 2002,
+        Med Phys 29:1634). 1 where there is no other, 1/2 in a full turn of a centred detector.
         """
-        beta, gamma = np.asarray(self.angles_deg)[:, None], np.rad2deg(self.fan_angles_rad())[None]
-        own, other = self._taper(beta), self._taper(beta + 180 - 2 * gamma)
+        beta, gamma = np.asarray(self.angles_deg)[:, None], self.fan_angles_rad()[None]
+        own = self._taper(beta) * self._reach(gamma)
+        other = self._taper(beta + 180 - 2 * np.rad2deg(gamma)) * self._reach(-gamma)
         weights: NDArray[Any] = own / (own + other)
         return weights
 
@@ -202,9 +220,22 @@ class FanBeam(DetectorRow):
         left, right = ends if self.curved else map(math.atan, ends)
         return left, right
 
+    def _missing(self) -> list[tuple[float, float]]:
+        """The arcs of the source's turn that were not scanned, in degrees."""
+        return coverage.missing_deg(self.angles_deg, coverage.TURN)
+
+    def _reach(self, gamma: NDArray[Any]) -> NDArray[Any]:
+        """Q of `redundancy` along the detector, of a bin centre or its mirror: 0 beyond the detector."""
+        left, right = self._edges_rad()
+        reach, short = min(-left, right), self.short_end()
+        if short is None:
+            return np.where((gamma > left) & (gamma < right), 1.0, 0.0)
+        inwards = gamma if short == 0 else -gamma  # from the short end on
+        return np.sin(np.pi / 4 * (np.clip(inwards / reach, -1, 1) + 1)) ** 2
+
     def _taper(self, beta_deg: NDArray[Any]) -> NDArray[Any]:
         """Q of `redundancy` at any angle: 0 outside of the arcs that were scanned."""
-        missing = coverage.missing_deg(self.angles_deg, coverage.TURN)
+        missing = self._missing()
         out = np.zeros(beta_deg.shape) if missing else np.ones(beta_deg.shape)
         for number, (_, start) in enumerate(missing):
             stop = missing[(number + 1) % len(missing)][0]

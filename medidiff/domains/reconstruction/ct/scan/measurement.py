@@ -37,6 +37,7 @@ _FEWEST_SHARE = 0.01  # of the open beam that some ray at least has
 _END_BINS = 4
 _TRUNCATED = 0.1  # line integral at the end of a row: half a centimetre of water
 _TRUNCATED_SHARE = 0.01
+_SAME_SIZE = 1e-3  # of a pixel, in the affine and the grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +76,7 @@ class CTMeasurement:
                 fix="Give one angle a view.",
             )
         check_source(self.geometry, self.grid)
+        _check_pixels(self.affine, self.grid)
         if self.length_unit not in get_args(LengthUnit):
             raise InputError(
                 "length unit",
@@ -219,11 +221,17 @@ def line_integrals(counts: NDArray[np.floating], photons: float) -> NDArray[np.f
 
 
 def truncated_rows(measurement: CTMeasurement) -> NDArray[np.bool_]:
-    """Which rows (a view of a slice) begin or end inside the body, (slices, views, 2)."""
+    """Which rows (a view of a slice) begin or end inside the body, (slices, views, 2).
+
+    The short end of a displaced detector does not count where a full turn sees the rest from the other side.
+    """
     ends = min(_END_BINS, measurement.geometry.detectors)
     noise = _DEVIATIONS / np.sqrt(ends * measurement.photons) if measurement.photons else 0.0
     sides = (measurement.sinogram[..., :ends], measurement.sinogram[..., -ends:])
-    return np.stack([side.mean(-1) > _TRUNCATED + noise for side in sides], -1)
+    rows = np.stack([side.mean(-1) > _TRUNCATED + noise for side in sides], -1)
+    if isinstance(measurement.geometry, FanBeam) and (short := measurement.geometry.short_end()) is not None:
+        rows[..., short] = False
+    return rows
 
 
 def truncated_share(measurement: CTMeasurement) -> float:
@@ -271,9 +279,12 @@ def _unseen(measurement: CTMeasurement) -> list[str]:
     truncated = truncated_share(measurement)
     if truncated > _TRUNCATED_SHARE:
         values = "HU" if measurement.length_unit == "mm" else "values"
+        sides = truncated_rows(measurement).any((0, 1))
+        edge, beyond = "too high towards the edge of the field", "by hundreds beyond what all views see"
+        where = edge if sides.all() else beyond
         notes.append(
             f"{truncated:.0%} of the rows end inside the body, which the detector sees only part of: "
-            f"{values} are biased, too high towards the edge of the field, most of all by fbp"
+            f"{values} are biased, {where}, most of all by fbp"
         )
     if isinstance(geometry, FanBeam):
         radius = min(geometry.field_radius_mm(), max(grid.ny * grid.dy_mm, grid.nx * grid.dx_mm) / 2)
@@ -288,6 +299,18 @@ def _unseen(measurement: CTMeasurement) -> list[str]:
 
 def _why_unused(photons: float | None) -> str:
     return "no weight" if photons is None else f"fewer than {STARVED_COUNTS:g} counts or no weight"
+
+
+def _check_pixels(affine: NDArray[np.float64], grid: Grid) -> None:
+    """Raise InputError unless the affine's pixels are as large as the grid's."""
+    placed = np.linalg.norm(affine[:3, :2], axis=0)
+    if not np.allclose(placed, (grid.dx_mm, grid.dy_mm), rtol=_SAME_SIZE, atol=0):
+        raise InputError(
+            "affine",
+            expected=f"pixels of {grid.dx_mm:.4g} x {grid.dy_mm:.4g} mm, as the grid has them",
+            got=f"{placed[0]:.4g} x {placed[1]:.4g} mm",
+            fix="Mend the affine or the grid: one of them is of another image.",
+        )
 
 
 def _check_integrals(

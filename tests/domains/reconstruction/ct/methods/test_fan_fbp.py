@@ -62,6 +62,23 @@ def test_unequal_steps_are_weighted() -> None:
     assert mean(image, 25, 10, 8) == pytest.approx(1.5, rel=5e-3)
 
 
+@pytest.mark.parametrize("curved", [False, True])
+@pytest.mark.parametrize("missing", [30, 110, -110])
+def test_a_displaced_detector_sees_in_a_full_turn_what_it_lacks_on_one_side(
+    missing: int, curved: bool
+) -> None:
+    """Some of the 384 bins are gone at one end: the disc of 60 mm is whole, and the field as wide."""
+    whole = scan(360, curved=curved)
+    y = discs(whole, *DISCS)
+    kept = y[..., missing:] if missing > 0 else y[..., :missing]
+    fan = replace(whole, detectors=384 - abs(missing), offset_mm=missing / 2 * whole.spacing_mm)
+    image = fbp(kept, fan, GRID, window="ramp")
+    for x, y0, radius, value in ((25, 10, 8, 1.5), (-20, -15, 10, 0.6), (0, 40, 10, 1.0), (0, -52, 5, 1.0)):
+        assert mean(image, x, y0, radius) == pytest.approx(value, rel=5e-3)
+    assert fan.field_radius_mm() == pytest.approx(whole.field_radius_mm())
+    assert replace(fan, angles_deg=fan.angles_deg[:240]).field_radius_mm() < 100
+
+
 @pytest.mark.parametrize(("x", "y"), [(30.0, 0.0), (-17.0, 22.0)])
 def test_the_centroid_is_where_the_disc_is(x: float, y: float) -> None:
     """Within a tenth of a pixel, with a detector off centre: a sign of the fan turned is pixels more."""

@@ -235,7 +235,14 @@ def narrow(detectors: int = 13, offset_mm: float = 0.3) -> CTMeasurement:
     weights = rng.uniform(1, 9, sinogram.shape).astype(np.float32)
     weights[0, 0, 4:8] = 0
     beam = ParallelBeam((0.0, 60.0, 120.0), detectors, 1.0, offset_mm)
-    return CTMeasurement(sinogram, beam, Grid(16, 16, 4.0, 4.0), np.eye(4), weights, photons=1e4)
+    return CTMeasurement(
+        sinogram, beam, Grid(16, 16, 4.0, 4.0), np.diag([4.0, 4, 1, 1]), weights, photons=1e4
+    )
+
+
+def test_an_affine_of_other_pixels_is_refused() -> None:
+    with pytest.raises(InputError, match="pixels of 4 x 4 mm"):
+        replace(narrow(), affine=np.eye(4))
 
 
 def test_joined_bins_are_as_wide_as_a_pixel_and_weigh_as_much() -> None:
@@ -256,7 +263,7 @@ def test_joined_bins_are_as_wide_as_a_pixel_and_weigh_as_much() -> None:
 
 def test_bins_as_wide_as_a_pixel_stay() -> None:
     m = narrow()
-    same = replace(m, grid=Grid(16, 16, 1.4, 1.4))
+    same = replace(m, grid=Grid(16, 16, 1.4, 1.4), affine=np.diag([1.4, 1.4, 1, 1]))
     assert same.joined() is same
     unknown = replace(m, weights=None).joined()
     assert unknown.weights is None
