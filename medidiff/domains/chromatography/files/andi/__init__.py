@@ -1,0 +1,1 @@
+"""ANDI (AIA) chromatography and mass spectrometry files: netCDF classic by the templates ASTM E1947 and E2077."""
