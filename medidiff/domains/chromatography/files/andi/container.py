@@ -61,9 +61,7 @@ def read_netcdf(data: bytes) -> NetCDF:
 
 def damaged(got: str) -> InputError:
     """The error for a file that is not whole."""
-    return InputError(
-        "netCDF file", expected="a complete one", got=got, fix="Copy or export the file again."
-    )
+    return InputError("netCDF file", expected="a complete one", got=got, fix="Copy or export the file again.")
 
 
 def text(value: Any) -> str:

@@ -54,7 +54,9 @@ def read_andi(content: Content, *, keep_metadata: bool) -> Chromatogram:
     elif "scan_acquisition_time" in file.variables or "ms_template_revision" in file.attributes:
         trace = _total_ion_current(file)
     else:
-        raise _bad("ordinate_values or total_intensity", "netCDF of another kind", "Export it as ANDI or CSV.")
+        raise _bad(
+            "ordinate_values or total_intensity", "netCDF of another kind", "Export it as ANDI or CSV."
+        )
     x, signal, turned = rising(trace["x"], trace["signal"])
     return Chromatogram(
         x,
@@ -70,6 +72,7 @@ def read_andi(content: Content, *, keep_metadata: bool) -> Chromatogram:
 
 def _chromatography(file: NetCDF) -> dict[str, Any]:
     signal = _numbers(file, "ordinate_values")
+    x: NDArray[np.float64]
     notes: list[str] = []
     seconds = _retention_seconds(file, notes)
     if "raw_data_retention" in file.variables:
@@ -118,7 +121,14 @@ def _total_ion_current(file: NetCDF) -> dict[str, Any]:
     about = file.variable_attributes.get("total_intensity", {})
     notes = ["A mass spectrometer's file: the trace is the total intensity of its scans."]
     unit = label(text(about.get("units", "")))
-    return {"x": x, "signal": signal, "unit": unit, "detector": "total ion current", "peaks": (), "notes": notes}
+    return {
+        "x": x,
+        "signal": signal,
+        "unit": unit,
+        "detector": "total ion current",
+        "peaks": (),
+        "notes": notes,
+    }
 
 
 def _numbers(file: NetCDF, name: str) -> NDArray[np.float64]:
@@ -220,7 +230,11 @@ def _names(file: NetCDF, count: int) -> list[str]:
 def _metadata(file: NetCDF) -> dict[str, str]:
     """The texts and numbers among the global attributes that say something of sample, method and dates."""
     kept = {name: file.attributes[name] for name in file.attributes if name not in _NOT_KEPT}
-    return {name: str(value) for name, value in kept.items() if isinstance(value, str | int | float) and value != ""}
+    return {
+        name: str(value)
+        for name, value in kept.items()
+        if isinstance(value, str | int | float) and value != ""
+    }
 
 
 def _bad(expected: str, got: str, fix: str) -> InputError:

@@ -65,6 +65,7 @@ class _Decoder:
     def take(self, number: int, line: str) -> None:
         """Decode one line."""
         words = re.split(r"[\s,;]+", line.strip())
+        ordinates: list[tuple[str | None, str]]
         if len(words) > 1 and all(_PLAIN.fullmatch(word) for word in words):
             x, ordinates = words[0], [(None, word) for word in words[1:]]
         else:
@@ -80,7 +81,8 @@ class _Decoder:
         first = _NUMBER.match(line)
         if first is None:
             raise _bad(number, "an abscissa at the start", "none")
-        found, at = [], first.end()
+        found: list[tuple[str | None, str]] = []
+        at = first.end()
         while at < len(line):
             token = _TOKEN.match(line, at)
             if token is None:

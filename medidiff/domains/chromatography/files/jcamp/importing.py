@@ -27,7 +27,16 @@ _RECORD = re.compile(r"\s*##([^=]*)=(.*)", re.DOTALL)
 _CURVES, _PAIRS, _PEAKS = "XYDATA", "XYPOINTS", "PEAKTABLE"
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _PAIR = re.compile(rf"({_NUMBER})(?: ?, ?| )({_NUMBER})[ ,;]*")
-_KEPT = ("TITLE", "ORIGIN", "OWNER", "DATE", "TIME", "LONGDATE", "SAMPLEDESCRIPTION", "SPECTROMETERDATASYSTEM")
+_KEPT = (
+    "TITLE",
+    "ORIGIN",
+    "OWNER",
+    "DATE",
+    "TIME",
+    "LONGDATE",
+    "SAMPLEDESCRIPTION",
+    "SPECTROMETERDATASYSTEM",
+)
 _SCAN_TIME = "RETENTION[ _]?TIME"
 _SCALE = 1e-3  # FIRSTY is printed with at least three digits
 
@@ -119,7 +128,9 @@ def _trace(block: _Block, name: str, content: Content, most: int, keep: bool) ->
     if name == _PEAKS:
         notes.append(f"A peak table: heights at {x.size} places, no sampled curve.")
         if axis_name(unit) == TIME:
-            peaks = tuple(VendorPeak(at, height=tall) for at, tall in zip(x.tolist(), signal.tolist(), strict=True))
+            peaks = tuple(
+                VendorPeak(at, height=tall) for at, tall in zip(x.tolist(), signal.tolist(), strict=True)
+            )
     return Chromatogram(
         x,
         signal,
@@ -189,7 +200,9 @@ def _scans(text: str, origin: str) -> Chromatogram:
     found = {
         name: [
             float(value)
-            for value in re.findall(rf"^##{name}[ \t]*=[ \t]*({_NUMBER})[ \t]*$", text, re.MULTILINE | re.IGNORECASE)
+            for value in re.findall(
+                rf"^##{name}[ \t]*=[ \t]*({_NUMBER})[ \t]*$", text, re.MULTILINE | re.IGNORECASE
+            )
         ]
         for name in (_SCAN_TIME, "TIC", "NPOINTS")
     }

@@ -41,6 +41,4 @@ def _characters(data: bytes) -> str:
             return data.decode(name)
         except UnicodeDecodeError:
             continue
-    raise InputError(
-        "file", expected="text", got=f"damaged {encoding}", fix="Export or copy the file again."
-    )
+    raise InputError("file", expected="text", got=f"damaged {encoding}", fix="Export or copy the file again.")

@@ -67,7 +67,9 @@ class _Reader:
             vendor_peaks=_peaks(ordinates, seconds) if on_time else (),
             metadata=_metadata(trace) if self.keep else {},
             origin=self.origin,
-            notes=turned if on_time else (f"The axis is no time: {unit.lower() or 'no unit given'}.", *turned),
+            notes=turned
+            if on_time
+            else (f"The axis is no time: {unit.lower() or 'no unit given'}.", *turned),
         )
 
 
@@ -105,7 +107,8 @@ def _peaks(ordinates: Element, seconds: float) -> tuple[VendorPeak, ...]:
                 continue
             baseline = peak.first("baseline")
             start, end = (
-                None if baseline is None else _number(baseline.first(name)) for name in ("startXvalue", "endXvalue")
+                None if baseline is None else _number(baseline.first(name))
+                for name in ("startXvalue", "endXvalue")
             )
             bounded = start is not None and end is not None and start < end
             peaks.append(

@@ -67,7 +67,7 @@ def parse(
     parser.CharacterDataHandler = building.text
     parser.StartDoctypeDeclHandler = building.refuse_doctype
     parser.EntityDeclHandler = building.refuse_doctype
-    parser.ExternalEntityRefHandler = building.refuse_doctype
+    parser.ExternalEntityRefHandler = building.refuse_entity
     try:
         parser.Parse(data, True)
     except expat.ExpatError as error:
@@ -123,6 +123,9 @@ class _Building:
 
     def refuse_doctype(self, *_: object) -> None:
         raise self.bad("XML without a document type", "a DOCTYPE, which may hold an entity bomb")
+
+    def refuse_entity(self, *_: object) -> int:
+        return 0  # which stops the parser
 
     def bad(self, expected: str, got: str) -> InputError:
         return InputError(self.what, expected=expected, got=got, fix="Copy or export the file again.")

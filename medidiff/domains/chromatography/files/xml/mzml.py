@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medidiff.domains.chromatography.chromatogram import Chromatogram
-from medidiff.domains.chromatography.files.content import Content
+from medidiff.domains.chromatography.files.content import Budget, Content
 from medidiff.domains.chromatography.files.units import label
 from medidiff.domains.chromatography.files.xml.arrays import decode_array, length
 from medidiff.domains.chromatography.files.xml.markup import Element, parse
@@ -56,7 +56,7 @@ _KINDS = {
     "MS:1003020": "flow rate",
 }
 _SELECTED, _TARGET = "MS:1000744", "MS:1000827"
-_LEVEL, _STARTED = "MS:1000511", "MS:1000016"
+_MS1, _LEVEL, _STARTED = "MS:1000579", "MS:1000511", "MS:1000016"
 
 Terms = Mapping[str, Mapping[str, str]]
 """Accession -> attributes of the cvParam."""
@@ -77,6 +77,8 @@ class _Reader:
         self.traces: list[Chromatogram] = []
         self.empty = 0
         self.scans: list[tuple[float, float]] = []
+        self.unreadable: InputError | None = None
+        self.passing = Budget(int(content.limits.ratio * len(content.data)))  # spectra are summed, not kept
 
     def version(self, attributes: Mapping[str, str]) -> None:
         version = attributes.get("version", "")
@@ -95,7 +97,7 @@ class _Reader:
         if length(element.attributes.get("defaultArrayLength"), what) == 0:
             self.empty += 1
             return
-        arrays = self._arrays(element, what)
+        arrays = self._arrays(element, what, self.content.budget)
         time = _one(arrays, (_TIME,), f"{what}, time array")
         signal = _one(arrays, _SIGNALS, f"{what}, intensity array")
         if time.values.shape != signal.values.shape:
@@ -113,11 +115,18 @@ class _Reader:
         )
 
     def spectrum(self, element: Element) -> None:
-        """Keep time and summed intensity of an MS1 spectrum; none is decoded once there are chromatograms."""
-        what = f"spectrum {len(self.scans) + 1}"
-        level = self._terms(element).get(_LEVEL, {}).get("value")
-        if self.traces or level != "1":
-            return
+        """Keep time and summed intensity of an MS1 spectrum.
+
+        Spectra stand before the chromatograms: what is wrong with them matters only where none follow.
+        """
+        terms = self._terms(element)
+        if self.unreadable is None and (_MS1 in terms or terms.get(_LEVEL, {}).get("value") == "1"):
+            try:
+                self.scans.append(self._scan(element, f"MS1 spectrum {len(self.scans) + 1}"))
+            except InputError as error:
+                self.unreadable = error
+
+    def _scan(self, element: Element, what: str) -> tuple[float, float]:
         started = next((t[_STARTED] for t in map(self._terms, element.below("scan")) if _STARTED in t), None)
         if started is None:
             raise _bad(what, "a scan start time", "none")
@@ -125,10 +134,10 @@ class _Reader:
             at = float(started.get("value", "")) * _seconds(started, what)
         except ValueError:
             raise _bad(what, "a scan start time", "no number") from None
-        intensity = [array for array in self._arrays(element, what) if _INTENSITY in array.terms]
-        self.scans.append((at, float(sum(array.values.sum() for array in intensity))))
+        arrays = self._arrays(element, what, self.passing)
+        return at, float(_one(arrays, (_INTENSITY,), f"{what}, intensity array").values.sum())
 
-    def _arrays(self, element: Element, what: str) -> list[_Array]:
+    def _arrays(self, element: Element, what: str, budget: Budget) -> list[_Array]:
         default = element.attributes.get("defaultArrayLength")
         found = []
         for array in element.below("binaryDataArray"):
@@ -142,29 +151,27 @@ class _Reader:
             packed = _is_zlib(terms, what)
             binary = array.first("binary")
             text = "" if binary is None else binary.text
-            values = decode_array(text, kinds[0], count, what, self.content.budget, zlib=packed)
+            values = decode_array(text, kinds[0], count, what, budget, zlib=packed)
             found.append(_Array(terms, values))
         return found
 
     def _terms(self, element: Element) -> Terms:
         """The cvParams of an element, those of the groups that it refers to included."""
-        named = (self.groups.get(link.attributes.get("ref", "")) for link in element.all("referenceableParamGroupRef"))
+        named = (
+            self.groups.get(link.attributes.get("ref", ""))
+            for link in element.all("referenceableParamGroupRef")
+        )
         holders = [group for group in named if group is not None] + [element]
-        return {p.attributes.get("accession", ""): p.attributes for one in holders for p in one.all("cvParam")}
+        return {
+            p.attributes.get("accession", ""): p.attributes for one in holders for p in one.all("cvParam")
+        }
 
     def _detector(self, element: Element) -> str:
         """The kind of chromatogram and the masses it was taken at, "selected reaction monitoring 808.492 > 689.348"."""
         terms = self._terms(element)
         kind = next((name for accession, name in _KINDS.items() if accession in terms), "")
-        masses = []
-        for part in ("precursor", "product"):
-            found = (self._terms(inner) for inner in _all_below(element, part))
-            values = [t[name]["value"] for t in found for name in (_SELECTED, _TARGET) if "value" in t.get(name, {})]
-            masses += values[:1]
-        try:
-            return label(" ".join([kind, " > ".join(f"{float(mass):.6g}" for mass in masses)]))
-        except ValueError:
-            return kind
+        masses = [_mass(part) for name in ("precursor", "product") for part in element.all(name)]
+        return label(f"{kind} {' > '.join(mass for mass in masses if mass)}")
 
 
 def read_mzml(content: Content, *, keep_metadata: bool) -> tuple[Chromatogram, ...]:
@@ -187,6 +194,8 @@ def read_mzml(content: Content, *, keep_metadata: bool) -> tuple[Chromatogram, .
     )
     if reader.traces:
         return tuple(reader.traces)
+    if reader.unreadable is not None:
+        raise reader.unreadable
     if not reader.scans:
         raise _bad("mzML file", "chromatograms or MS1 spectra", "none with points")
     x, signal = np.array(reader.scans).T
@@ -228,16 +237,15 @@ def _seconds(term: Mapping[str, str], what: str) -> float:
     return _UNITS_OF_TIME[unit]
 
 
-def _all_below(element: Element, name: str) -> list[Element]:
-    """Every element inside the children of that name."""
-    found: list[Element] = []
-    for child in element.all(name):
-        waiting = [child]
-        while waiting:
-            one = waiting.pop(0)
-            found.append(one)
-            waiting += one.children
-    return found
+def _mass(part: Element) -> str:
+    """The mass that a precursor or product was selected at; empty where none stands."""
+    for term in part.below("cvParam"):
+        if term.attributes.get("accession") in (_SELECTED, _TARGET):
+            try:
+                return f"{float(term.attributes.get('value', '')):.6g}"
+            except ValueError:
+                return ""
+    return ""
 
 
 def _bad(what: str, expected: str, got: str, fix: str = "Copy or export the file again.") -> InputError:
