@@ -1,7 +1,7 @@
 """The bytes of a file, unpacked where it is gzipped, within a budget.
 
-Whether a file is gzipped is seen from its first two bytes (RFC 1952), never from its name. It is unpacked piece
-by piece, so that a file that unpacks without end is refused before it fills the memory.
+Whether a file is gzipped is seen from its first two bytes (RFC 1952), never from its name. It is unpacked
+piece by piece, so that a file that unpacks without end is refused before it fills the memory.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class Content:
 def read_content(path: Path, limits: Limits) -> Content:
     """Read and unpack a regular file.
 
-    Raises InputError when it is absent, empty, larger than `limits.file_bytes` (packed or unpacked), truncated,
-    gzipped twice, or unpacks to more than `limits.ratio` times itself.
+    Raises InputError when it is absent, empty, larger than `limits.file_bytes` (packed or unpacked),
+    truncated, gzipped twice, or unpacks to more than `limits.ratio` times itself.
     """
     size = regular_size(path)
     limits.check_file_bytes(path.name, size)

@@ -1,8 +1,8 @@
 """One door for instrument files: whatever a path holds, checked traces or one clear refusal.
 
-The kind of a file is seen from its content, never from its name: netCDF and zip from their first bytes, XML from its
-root, JCAMP-DX from "##", our JSON from "{"; what is left is text. Names of samples and people, and dates, are
-dropped unless asked for, and stand in no error.
+The kind of a file is seen from its content, never from its name: netCDF and zip from their first bytes, XML
+from its root, JCAMP-DX from "##", our JSON from "{"; what is left is text. Names of samples and people, and
+dates, are dropped unless asked for, and stand in no error.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ Reader = Callable[[Content, bool], tuple[Chromatogram, ...]]
 def read_chromatograms(
     path: str | Path, *, keep_metadata: bool = False, limits: Limits | None = None
 ) -> tuple[Chromatogram, ...]:
-    """Every trace of an instrument's file, in its order: ANDI, GAML, mzML, JCAMP-DX, text, or medidiff's JSON.
+    """Every trace of an instrument's file, in its order: ANDI, GAML, mzML, JCAMP-DX, text, or our JSON.
 
     Each may be gzipped. Times are in seconds; an axis that is no time keeps its unit. keep_metadata: fill
-    `metadata` with sample, operator and dates as the file has them. limits: by default at most 1 GiB, packed or
-    unpacked. Raises InputError for a file that is absent, empty, truncated, damaged, of another kind, or that
-    could be misread.
+    `metadata` with sample, operator and dates as the file has them. limits: by default at most 1 GiB,
+    packed or unpacked. Raises InputError for a file that is absent, empty, truncated, damaged, of another
+    kind, or that could be misread.
     """
     path, limits = Path(os.path.abspath(path)), limits or LIMITS
     with naming(path.name):
@@ -54,9 +54,10 @@ def read_chromatograms(
 def read_chromatogram(
     path: str | Path, trace: int | None = None, *, keep_metadata: bool = False, limits: Limits | None = None
 ) -> Chromatogram:
-    """One trace of an instrument's file: `trace` counts from 1 and may be left out where there is only one.
+    """One trace of an instrument's file: `trace` counts from 1 and may be left out where there is one.
 
-    Raises InputError as `read_chromatograms`, and, with a numbered list, where several traces are to choose from.
+    Raises InputError as `read_chromatograms`, and, with a numbered list, where several traces are to choose
+    from.
     """
     name = Path(os.path.abspath(path)).name
     if trace is not None and trace < 1:

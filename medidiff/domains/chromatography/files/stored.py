@@ -1,7 +1,8 @@
 """medidiff's own JSON of one trace: axis, units, peaks, every number to its last bit.
 
     {"schema": "medidiff.chromatogram/1", "axis": "time_s", "signal_unit": "pA", "detector": "FID",
-     "x": [...], "signal": [...], "components": {...}, "vendor_peaks": [{"retention_s": ..., ...}], "notes": [...]}
+     "vendor_peaks": [{"retention_s": ..., ...}], "notes": [...],
+     "x": [...], "signal": [...], "components": {...}}
 
 `metadata` stands there only where the reader of the original was asked to keep it.
 """
@@ -47,7 +48,7 @@ def to_stored(chromatogram: Chromatogram) -> str:
 
 
 def read_stored(content: Content, *, keep_metadata: bool) -> Chromatogram:
-    """A trace from medidiff's JSON; InputError for other JSON, a damaged file, or values of the wrong kind."""
+    """A trace from medidiff's JSON; InputError for other JSON, a damaged file, or values of another kind."""
     try:
         found = json.loads(content.data.decode("utf-8"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
 """Words for time in instrument files, and the name of an axis that is no time.
 
-Vendors write seconds as "seconds", "SECONDS", "time in seconds", "Time-Sec", "(s)"; minutes as "Minutes", "MIN",
-"R.Time (min)", "time_min".
+Vendors write seconds as "seconds", "SECONDS", "time in seconds", "Time-Sec", "(s)"; minutes as "Minutes",
+"MIN", "R.Time (min)", "time_min".
 """
 
 from __future__ import annotations

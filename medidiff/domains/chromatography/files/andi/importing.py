@@ -3,11 +3,11 @@
     t_i = actual_delay_time + i actual_sampling_interval           (ASTM E1947: ordinate_values, uniform)
     t_i = raw_data_retention_i                                     (where that variable exists)
 
-What real files do, and what is done here: times are in seconds unless `retention_unit` says minutes; an absent
-unit is taken as seconds, with a note. The interval is never rebuilt from the run length, which several
-vendors write wrongly. `uniform_sampling_flag` is ignored: it stands as 'N', or as non_uniform 'Y', on uniform
-data. A peak's start and end may be sample numbers. Areas and heights stay in the vendor's own units; -1, 0,
--9999 and what is not finite mean absent.
+What real files do, and what is done here: times are in seconds unless `retention_unit` says minutes; an
+absent unit is taken as seconds, with a note. The interval is never rebuilt from the run length, which
+several vendors write wrongly. `uniform_sampling_flag` is ignored: it stands as 'N', or as non_uniform 'Y',
+on uniform data. A peak's start and end may be sample numbers. Areas and heights stay in the vendor's own
+units; -1, 0, -9999 and what is not finite mean absent.
 """
 
 from __future__ import annotations
@@ -72,15 +72,14 @@ def read_andi(content: Content, *, keep_metadata: bool) -> Chromatogram:
 
 def _chromatography(file: NetCDF) -> dict[str, Any]:
     signal = _numbers(file, "ordinate_values")
-    x: NDArray[np.float64]
     notes: list[str] = []
     seconds = _retention_seconds(file, notes)
     if "raw_data_retention" in file.variables:
-        x = _numbers(file, "raw_data_retention") * seconds
+        x: NDArray[np.float64] = _numbers(file, "raw_data_retention") * seconds
         clock = _Clock(seconds, float(x[0]) if x.size else 0.0, 0.0)
     else:
         clock = _uniform_clock(file, seconds, notes)
-        x = clock.delay_s + clock.step_s * np.arange(signal.size)
+        x = np.asarray(clock.delay_s + clock.step_s * np.arange(signal.size), np.float64)
     return {
         "x": x,
         "signal": signal,

@@ -1,1 +1,1 @@
-"""JCAMP-DX: labelled records of text, ordinates packed in ASDF (McDonald and Wilks 1988, Appl Spectrosc 42:151)."""
+"""JCAMP-DX: labelled records of text, with ordinates that may be packed in ASDF."""

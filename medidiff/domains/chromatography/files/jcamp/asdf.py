@@ -8,8 +8,8 @@ A line is an abscissa and then ordinates, each in one of these forms, mixed at w
     DIF    J..R j..r %     the same, for the difference to the ordinate before
     DUP    S..Z s          how often the value (or difference) before stands in all: S 1, T 2, ... s 9
 
-Where a line ends in a difference, the first ordinate of the next line repeats the last one (the Y-check): it is
-compared and dropped.
+Where a line ends in a difference, the first ordinate of the next line repeats the last one (the Y-check):
+it is compared and dropped.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ _TOKEN = re.compile(
     r"|(?P<number>[+-]?(?:\d+\.?\d*|\.\d+))|(?P<missing>\?))"
 )
 _LEADING = {
-    **{"@": "0", "%": "0"},
+    "@": "0",
+    "%": "0",
     **{chr(ord("A") + i): f"{i + 1}" for i in range(9)},
     **{chr(ord("a") + i): f"-{i + 1}" for i in range(9)},
     **{chr(ord("J") + i): f"{i + 1}" for i in range(9)},
@@ -44,10 +45,10 @@ Line = tuple[int, str]
 
 
 def decode_ordinates(lines: Iterable[Line], most: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Ordinates (n,) before YFACTOR, and the abscissae of the lines with the index they belong to, (lines, 2).
+    """Ordinates (n,) before YFACTOR; abscissae of the lines and the index each belongs to, (lines, 2).
 
-    most: more ordinates than that are refused before they are unpacked. Raises InputError, naming the line, for
-    what is no ASDF, a missing value ("?") or a Y-check that fails.
+    most: more ordinates than that are refused before they are unpacked. Raises InputError, naming the line,
+    for what is no ASDF, a missing value ("?") or a Y-check that fails.
     """
     decoder = _Decoder(most)
     for number, line in lines:

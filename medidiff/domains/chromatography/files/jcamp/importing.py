@@ -2,9 +2,9 @@
 
     x_i = FIRSTX + i (LASTX - FIRSTX) / (NPOINTS - 1),   y_i = YFACTOR * ordinate_i      (JCAMP-DX 4.24, 5.01)
 
-The abscissae of the lines are rounded and serve as a check only. A block must hold NPOINTS ordinates and end in
-##END=, or it is refused as truncated. A label is compared without case, blanks, "-", "/" and "_"; what follows
-"$$" is a comment; LINK blocks hold others.
+The abscissae of the lines are rounded and serve as a check only. A block must hold NPOINTS ordinates and
+end in ##END=, or it is refused as truncated. A label is compared without case, blanks, "-", "/" and "_";
+what follows "$$" is a comment; LINK blocks hold others.
 """
 
 from __future__ import annotations
@@ -69,11 +69,12 @@ def read_jcamp(content: Content, *, keep_metadata: bool) -> tuple[Chromatogram, 
     if re.search(rf"^##{_SCAN_TIME}[ \t]*=", text, re.MULTILINE | re.IGNORECASE):
         return (_scans(text, content.origin),)
     blocks, most = _blocks(text), content.limits.file_bytes // 8
-    traces: list[Chromatogram] = []
-    for block in blocks:
-        for name in (_CURVES, _PAIRS, _PEAKS):
-            if name in block.data:
-                traces.append(_trace(block, name, content, most, keep_metadata))
+    traces = [
+        _trace(block, name, content, most, keep_metadata)
+        for block in blocks
+        for name in (_CURVES, _PAIRS, _PEAKS)
+        if name in block.data
+    ]
     if not traces:
         raise _bad("##XYDATA=, ##XYPOINTS= or ##PEAK TABLE=", "none of them")
     return tuple(traces)

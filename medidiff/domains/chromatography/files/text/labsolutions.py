@@ -1,7 +1,7 @@
 """The ASCII export of Shimadzu's LabSolutions: sections in brackets, several detectors, peak tables.
 
     signal_i = Intensity * Intensity Multiplier   in Intensity Units
-    t_i      = offset + i Interval                where all printed times agree with it within their last digit
+    t_i      = offset + i Interval                where every printed time is that one, rounded
 
 Printed times have five decimals of a minute, 0.6 ms: at 40 ms a sample that is a jitter of 1.5 %, so that the
 interval in the header says more. Peak tables are in minutes, their areas and heights in counts before the

@@ -1,8 +1,8 @@
 """Rows of numbers in text: which delimiter, which decimal mark, and where a row is broken.
 
 Every error names the line of the file. A comma is the decimal mark where it cannot separate thousands
-("0,5"), a mark of thousands where each stands before three digits and points stand elsewhere; where both could be
-meant, the file is refused.
+("0,5"), a mark of thousands where each stands before three digits and points stand elsewhere; where both
+could be meant, the file is refused.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def find_delimiter(lines: Sequence[str]) -> str | None:
 
 
 def read_columns(rows: Rows, columns: Sequence[int]) -> NDArray[np.float64]:
-    """The numbers of some columns, (rows, columns); InputError naming the line for what is none or not finite."""
+    """Some columns, (rows, columns); InputError naming the line for what is no number or not finite."""
     lines, delimiter = list(rows.lines), rows.delimiter
     joined = "\n".join(lines)
     if '"' in joined:
@@ -126,7 +126,7 @@ def _check_widths(lines: Sequence[str], delimiter: str, numbers: Sequence[int]) 
 
 
 def _decimal_mark(joined: str, lines: Sequence[str], delimiter: str, columns: Sequence[int]) -> str:
-    """ "." or ","; InputError where commas could be either."""
+    """A point or a comma; InputError where commas could be either."""
     if "," not in joined:
         return "."
     cells = [split(line, delimiter) for line in lines]

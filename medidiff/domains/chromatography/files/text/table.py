@@ -1,9 +1,9 @@
 """Traces in tables: one or several blocks of numeric rows, below whatever the program wrote above them.
 
-The first column is the time unless a header names another. Its unit stands in the header ("time_min",
-"Time (min)"); where it does not, a run that ends after 180 is in seconds, one that ends sooner in minutes, with a
-note. Every further numeric column is a trace, but for counters and steps. A table that our own `Chromatogram.write`
-made (`time_s,signal,...`) is one trace with components.
+The first column is the time unless a header names another. Its unit stands in the header ("time_min", "Time
+(min)"); where it does not, a run that ends after 180 is in seconds, one that ends sooner in minutes, with a
+note. Every further numeric column is a trace, but for counters and steps. A table that our own
+`Chromatogram.write` made (`time_s,signal,...`) is one trace with components.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,8 +55,8 @@ class _Block:
 def read_tables(lines: list[str], origin: str, *, keep_metadata: bool) -> tuple[Chromatogram, ...]:
     """Every trace in the lines of a text file.
 
-    Raises InputError, naming the line, for a broken row, a value that is not finite, times that repeat or fall,
-    and for a file without rows of at least two numbers.
+    Raises InputError, naming the line, for a broken row, a value that is not finite, times that repeat or
+    fall, and for a file without rows of at least two numbers.
     """
     delimiter = find_delimiter(lines)
     blocks = _blocks(lines, delimiter) if delimiter else []
@@ -90,7 +91,7 @@ def _blocks(lines: list[str], delimiter: str) -> list[_Block]:
             above.append(line)
     if rows:
         blocks.append(_block(rows, numbers, above, delimiter))
-    for before, after in zip(blocks, blocks[1:], strict=False):
+    for before, after in pairwise(blocks):
         _check_break(before, after)
     return blocks
 
@@ -156,7 +157,7 @@ def _own(block: _Block, table: NDArray[np.float64], names: list[str], origin: st
 
 
 def _numeric_columns(block: _Block) -> list[int]:
-    """Columns whose cells are numbers in most of three rows; a counter's in all, whose first may be "n.a."."""
+    """Columns of numbers, by three rows: a counter's first may be "n.a.", and then it is none."""
     count = len(block.rows.lines)
     looked = [block.rows.cells(row) for row in sorted({0, count // 2, count - 1})]
     columns = []
@@ -186,8 +187,7 @@ def _runs(table: NDArray[np.float64], at: int, names: list[str]) -> list[tuple[s
         ):
             edges = [0, *(int(i) + 1 for i in falls), len(table)]
             return [
-                (slice(a, b), f"{names[column]} {values[a]:g}".strip(), column)
-                for a, b in zip(edges, edges[1:], strict=False)
+                (slice(a, b), f"{names[column]} {values[a]:g}".strip(), column) for a, b in pairwise(edges)
             ]
     return [(whole, "", None)]
 
@@ -266,7 +266,7 @@ def _check_times(x: NDArray[np.float64], numbers: Sequence[int]) -> None:
 
 
 def _detector(block: _Block) -> str:
-    """The channel or detector that the lines above name: as key and value, in two rows, or as a bare title."""
+    """The channel that the lines above name: as key and value, in two rows, or as a bare title."""
     delimiter = block.rows.delimiter
     cells = [split(line, delimiter) for line in block.above]
     for key in _DETECTOR_KEYS:
@@ -297,7 +297,7 @@ def _metadata(block: _Block) -> dict[str, str]:
     """Keys and values above the table: two cells a line, or a line of titles above a line of values."""
     rows = [split(line, block.rows.delimiter) for line in block.above]
     found = {row[0]: row[1] for row in rows if len(row) == 2}
-    for titles, values in zip(rows, rows[1:], strict=False):
+    for titles, values in pairwise(rows):
         if len(titles) == len(values) > 2:
             found |= dict(zip(titles, values, strict=True))
     return {

@@ -1,10 +1,11 @@
 """GAML, the Generalized Analytical Markup Language of Thermo's data systems: traces, axes, peak tables.
 
-    GAML > experiment > trace technique="CHROM" > Xdata units= > values, Ydata units= > values, peaktable > peak
+    experiment > trace technique="CHROM" > Xdata units= > values, Ydata units= > values, peaktable > peak
 
 Values are base64 of FLOAT32 or FLOAT64 in INTEL byte order (or MOTOROLA); X and Y may differ in type. Peak
-times (`peakXvalue`) and the ends of their baselines are in the unit of the axis; areas and heights are parameters
-in the vendor's own units. The root's SHA-1 signature is not checked: it signs the whole file, names included.
+times (`peakXvalue`) and the ends of their baselines are in the unit of the axis; areas and heights are
+parameters in the vendor's own units. The root's SHA-1 signature is not checked: it signs the whole file,
+names included.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""XML in one pass on expat: a document type is refused by the parser itself, and whole elements are handed out.
+"""XML in one pass on expat: the parser itself refuses a document type, and hands out whole elements.
 
-An entity can only be defined in a document type, so that without one no text grows beyond the file. Elements are
-handed to the caller as each closes and are then forgotten: the memory holds one trace at a time.
+An entity can only be defined in a document type, so that without one no text grows beyond the file.
+Elements are handed to the caller as each closes and are then forgotten: the memory holds one trace at a
+time.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ def parse(
 ) -> None:
     """Read a document; call `opened[name]` with attributes and `closed[name]` with the whole element.
 
-    What lies outside of the elements in `closed` is not kept. Raises InputError for a document type, a root not
-    in `root`, nesting deeper than 64, and for what is no XML; `what` names the kind of file in it.
+    What lies outside of the elements in `closed` is not kept. Raises InputError for a document type, a root
+    not in `root`, nesting deeper than 64, and for what is no XML; `what` names the kind of file in it.
     """
     building = _Building(what, root, closed, opened or {})
     parser = expat.ParserCreate()

@@ -1,10 +1,12 @@
 """mzML 1.x: its chromatograms, or the total ion current of its MS1 spectra where it has none.
 
-    run > chromatogramList > chromatogram > binaryDataArray   (Martens et al. 2011, Mol Cell Proteomics 10:R110.000133)
+    run > chromatogramList > chromatogram > binaryDataArray > binary
 
-Meaning stands in accession numbers of the PSI-MS and unit ontologies, never in names or positions: arrays are
-little-endian, 32 or 64 bit, each for itself; the unit of time is read and never assumed; compression is none or
-zlib, every other is refused by name.
+(Martens et al. 2011, Mol Cell Proteomics 10:R110.000133.)
+
+Meaning stands in accession numbers of the PSI-MS and unit ontologies, never in names or positions: arrays
+are little-endian, 32 or 64 bit, each for itself; the unit of time is read and never assumed; compression is
+none or zlib, every other is refused by name.
 """
 
 from __future__ import annotations
@@ -167,7 +169,7 @@ class _Reader:
         }
 
     def _detector(self, element: Element) -> str:
-        """The kind of chromatogram and the masses it was taken at, "selected reaction monitoring 808.492 > 689.348"."""
+        """The kind of chromatogram and its masses, "selected reaction monitoring 808.492 > 689.348"."""
         terms = self._terms(element)
         kind = next((name for accession, name in _KINDS.items() if accession in terms), "")
         masses = [_mass(part) for name in ("precursor", "product") for part in element.all(name)]
@@ -177,8 +179,8 @@ class _Reader:
 def read_mzml(content: Content, *, keep_metadata: bool) -> tuple[Chromatogram, ...]:
     """The chromatograms of an mzML file, or one total ion current built from its MS1 spectra.
 
-    Raises InputError for damaged XML, base64, zlib or lengths, a document type, an unknown compression or unit
-    of time, a draft of the format, and a file without chromatograms and MS1 spectra.
+    Raises InputError for damaged XML, base64, zlib or lengths, a document type, an unknown compression or
+    unit of time, a draft of the format, and a file without chromatograms and MS1 spectra.
     """
     reader = _Reader(content, keep_metadata)
     parse(
