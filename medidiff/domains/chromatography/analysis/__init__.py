@@ -1,0 +1,24 @@
+"""What a laboratory makes of peaks: methods, names, amounts, indices, suitability, batches."""
+
+from medidiff.domains.chromatography.analysis.batch import batch_peaks
+from medidiff.domains.chromatography.analysis.blank import subtract_blank
+from medidiff.domains.chromatography.analysis.calibration import Calibration, Prediction, calibrate
+from medidiff.domains.chromatography.analysis.chromatogram import analyse, chromatogram_peaks
+from medidiff.domains.chromatography.analysis.indices import retention_indices
+from medidiff.domains.chromatography.analysis.method import Method, read_method
+from medidiff.domains.chromatography.analysis.van_deemter import PlateHeightCurve, fit_plate_height
+
+__all__ = [
+    "Calibration",
+    "Method",
+    "PlateHeightCurve",
+    "Prediction",
+    "analyse",
+    "batch_peaks",
+    "calibrate",
+    "chromatogram_peaks",
+    "fit_plate_height",
+    "read_method",
+    "retention_indices",
+    "subtract_blank",
+]

@@ -16,7 +16,6 @@ deviation, or the standard deviation of the intercept; b the slope (of a quadrat
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -80,12 +79,15 @@ class Calibration:
         return np.asarray(sum(terms), np.float64)
 
     def slope(self, amount: float = 0.0) -> float:
-        """f' at an amount."""
+        """The derivative of f at an amount."""
         pairs = zip(self.coefficients, _POWERS[self.model], strict=True)
         return float(sum(c * power * amount ** (power - 1) for c, power in pairs if power))
 
     def limits(self, by: LimitBy = "residual") -> tuple[float, float]:
-        """LOD and LOQ with s as named; NaN without degrees of freedom. InputError for "intercept" without one."""
+        """LOD and LOQ with s as named; NaN without degrees of freedom.
+
+        InputError for "intercept" of a line through zero.
+        """
         if by == "intercept" and self.model == "zero":
             raise _bad("limits", "a model with an intercept", "a line through zero", "Take by='residual'.")
         s = self.residual_sd if by == "residual" else float(self.errors[0])
@@ -125,7 +127,9 @@ class Calibration:
 
     def to_plain(self) -> dict[str, Any]:
         """What calibration.json holds."""
-        limits = {by: self.limits(by) for by in get_args(LimitBy) if (by, self.model) != ("intercept", "zero")}
+        limits = {
+            by: self.limits(by) for by in get_args(LimitBy) if (by, self.model) != ("intercept", "zero")
+        }
         plain = {
             "schema": "medidiff.calibration/1",
             "model": self.model,
@@ -187,9 +191,9 @@ def calibrate(
         weights,
         x,
         y,
-        coefficients,
+        np.asarray(coefficients, np.float64),
         s * np.sqrt(np.diag(covariance)),
-        covariance,
+        np.asarray(covariance, np.float64),
         s,
         1 - float(w @ rest**2) / total if total else math.nan,
         np.full(x.size, math.nan),
@@ -231,7 +235,9 @@ def _check_points(x: Array, y: Array, coefficients: int, weights: Weights) -> No
         raise _bad("calibration", expected, f"{np.unique(x).size}", "Add standards, or take a simpler model.")
     if weights != "1" and (x == 0).any():
         got = "a standard of amount 0"
-        raise _bad("calibration", f"amounts above 0 for weights {weights}", got, "Leave it out, or weights 1.")
+        raise _bad(
+            "calibration", f"amounts above 0 for weights {weights}", got, "Leave it out, or weights 1."
+        )
 
 
 def _weights_of(x: Array, weights: Weights) -> Array:

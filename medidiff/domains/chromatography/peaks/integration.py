@@ -56,7 +56,7 @@ def find_extents(signal: Array, base: Array, noise: Noise, picks: Sequence[Pick]
     above = signal - base
     smooth = smoothed(above, _SMOOTHING * noise.width, order=2)
     ordered = list(picks)
-    cuts = valleys(smooth, ordered)
+    cuts = valleys(smooth, noise, ordered)
     borders = [0, *cuts, signal.size - 1]
     return [_extent(smooth, noise, pick, *borders[i : i + 2]) for i, pick in enumerate(ordered)]
 

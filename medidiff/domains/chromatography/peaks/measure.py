@@ -322,10 +322,11 @@ def _fit_part(
     if not fit.converged:
         return failed
     found: list[tuple[EMG | None, float]] = []
-    for emg, shape in zip(fit.peaks, shapes, strict=True):
-        residual = fit.rms / abs(shape.height)
-        there = float(sum(other(np.array([shape.retention_s]))[0] for other in fit.peaks))
-        fits = emg.area > 0 and residual < _POOR and abs(there / shape.height - 1) < 3 * _POOR
+    for emg, extent, shape in zip(fit.peaks, part, shapes, strict=True):
+        own = slice(extent.start, extent.end + 1, every.step)
+        rest = above[own] - sum(other(time_s[own]) for other in fit.peaks)
+        residual = float(np.sqrt(np.mean(rest**2))) / abs(shape.height)
+        fits = emg.area > 0 and residual < _POOR and abs(emg.mean_s - shape.retention_s) < 2 * max(widths)
         found.append((emg, residual) if fits else (None, math.nan))
     return found
 

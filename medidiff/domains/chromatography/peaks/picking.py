@@ -75,17 +75,21 @@ def apex(time_s: NDArray[np.float64], signal: NDArray[np.float64], index: int) -
     return float(time_s[index] + shift), float(signal[index] + slope * shift + curvature * shift**2)
 
 
-def valleys(signal: NDArray[np.float64], picks: list[Pick]) -> list[int]:
+def valleys(signal: NDArray[np.float64], noise: Noise, picks: list[Pick]) -> list[int]:
     """Between each pick and the next one the index of the lowest sample.
 
-    Beside a shoulder, where there may be none, that of the sharpest upward bend.
+    Beside a shoulder, where there may be none, that of the upward bend nearest to the shoulder.
     """
+    curved = any(pick.shoulder for pick in picks)
+    bend = smoothed(signal, _BENDING * noise.width, order=4, derivative=2) if curved else signal
     found = []
     for left, right in pairwise(picks):
         between = signal[left.index : right.index + 1]
         lowest = int(np.argmin(between))
-        if (left.shoulder or right.shoulder) and lowest in (0, between.size - 1) and between.size > 2:
-            lowest = 1 + int(np.argmax(np.diff(between, 2)))
+        if (left.shoulder or right.shoulder) and lowest in (0, between.size - 1):
+            tops, _ = find_peaks(bend[left.index : right.index + 1])
+            near = tops[-1:] if right.shoulder else tops[:1]
+            lowest = int(near[0]) if near.size else between.size // 2
         found.append(left.index + lowest)
     return found
 
