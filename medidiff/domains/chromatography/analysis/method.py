@@ -30,7 +30,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from medidiff.domains.chromatography.analysis.calibration import Calibration, Model, Weights, calibrate
+from medidiff.domains.chromatography.analysis.standards.calibration import (
+    Calibration,
+    Model,
+    Weights,
+    calibrate,
+)
 from medidiff.domains.chromatography.peaks import baselines
 from medidiff.domains.chromatography.peaks.baselines import BaselineChoice
 from medidiff.domains.chromatography.peaks.integration import RIDER

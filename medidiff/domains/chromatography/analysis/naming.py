@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from medidiff.domains.chromatography.analysis.indices import retention_indices
 from medidiff.domains.chromatography.analysis.method import Method, NamedPeak
+from medidiff.domains.chromatography.analysis.standards.indices import retention_indices
 from medidiff.domains.chromatography.peaks.shape import PLATES_HALF
 from medidiff.domains.chromatography.peaks.table import Peak
 from medidiff.errors import InputError

@@ -126,7 +126,7 @@ class Calibration:
         return 2 * (response - a) / (b + math.copysign(math.sqrt(root), b))
 
     def to_plain(self) -> dict[str, Any]:
-        """What calibration.json holds."""
+        """What calibration.json holds; `fitted` are the points of the fit, ratios to an internal standard."""
         limits = {
             by: self.limits(by) for by in get_args(LimitBy) if (by, self.model) != ("intercept", "zero")
         }
@@ -140,7 +140,7 @@ class Calibration:
             "r_squared": self.r_squared,
             "degrees_of_freedom": self.dof,
             "limits": {by: {"lod": lod, "loq": loq, "s": by} for by, (lod, loq) in limits.items()},
-            "points": [
+            "fitted": [
                 {"amount": x, "response": y, "back_calculated": b, "relative_error": b / x - 1 if x else None}
                 for x, y, b in zip(self.amounts, self.responses, self.back, strict=True)
             ],
