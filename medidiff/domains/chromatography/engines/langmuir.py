@@ -69,8 +69,8 @@ def langmuir_curves(
 
     b_m3_per_mol: (n,), Langmuir's b = ka/kd for a unit of sites. inlet_mol_m3: (n,), the highest
     concentration at the inlet. tolerance: of the highest peak, for which the grids are chosen; an estimate
-    far above it is a warning. Raises InputError for dispersion, and with the forecast above `limit_s` seconds;
-    MissingError without numba.
+    far above it is a warning. Raises InputError for dispersion, and with the forecast above `limit_s`
+    seconds; MissingError without numba.
     """
     times = check_times(t)
     b, inlet = _check(transport, b_m3_per_mol, inlet_mol_m3, tolerance)

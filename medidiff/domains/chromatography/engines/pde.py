@@ -5,9 +5,9 @@
 
 Fifth-order upwind finite volumes in space, Radau IIA of order 5 in time with one real and one complex banded
 factorisation (`marching.finite_volumes`, `marching.stepping`). `upwind1` with backward Euler and `central`
-with Crank-Nicolson stand in for the finite differences of the paper, whose scheme is not known. A peak of sigma
-seconds is sigma u/(1 + k) wide in the column, a dozen cells of the fifth order; a first-order scheme of M
-cells adds mean^2/M to its variance and needs M far above the number of plates.
+with Crank-Nicolson stand in for the finite differences of the paper, whose scheme is not known. A peak of
+sigma seconds is sigma u/(1 + k) wide in the column, a dozen cells of the fifth order; a first-order scheme of
+M cells adds mean^2/M to its variance and needs M far above the number of plates.
 
 What is not retained at all, e^-N of the area, is part of the curve here, smeared over a few cells.
 """

@@ -4,8 +4,8 @@
 
 with g = b c and M the differences of the fluxes (`marching.finite_volumes`), inlet and outlet by Danckwerts.
 The integrator is scipy's Radau IIA of order 5 with its own error control and the exact sparse Jacobian
-(Hairer & Wanner, Solving Ordinary Differential Equations II, IV.8), restarted where the inlet jumps. The scheme
-is not monotone: where a front of high loading is thinner than a few cells it rings, and more cells mend it.
+(Hairer & Wanner, Solving Ordinary Differential Equations II, IV.8), restarted where the inlet jumps. The
+scheme is not monotone: where a front of high loading is thinner than a few cells it rings; more cells help.
 """
 
 from __future__ import annotations
