@@ -67,10 +67,10 @@ def langmuir_curves(
 ) -> Curves:
     """Outlet concentrations (n, points) in mol/m3 at the times `t` (points,), any rising order.
 
-    b_m3_per_mol: (n,), Langmuir's b = ka/kd for a unit of sites. inlet_mol_m3: (n,), the highest concentration
-    at the inlet. tolerance: of the highest peak, for which the grids are chosen; an estimate far above it is a
-    warning. Raises InputError for dispersion, and with the forecast above `limit_s` seconds; MissingError
-    without numba.
+    b_m3_per_mol: (n,), Langmuir's b = ka/kd for a unit of sites. inlet_mol_m3: (n,), the highest
+    concentration at the inlet. tolerance: of the highest peak, for which the grids are chosen; an estimate
+    far above it is a warning. Raises InputError for dispersion, and with the forecast above `limit_s`
+    seconds; MissingError without numba.
     """
     times = check_times(t)
     b, inlet = _check(transport, b_m3_per_mol, inlet_mol_m3, tolerance)
@@ -79,7 +79,7 @@ def langmuir_curves(
         raise InputError(
             "engine nonlinear",
             expected=f"a run of at most {limit_s:g} s",
-            got=f"a forecast of {cost.seconds:.0f} s ({cost.cells} cells, {cost.steps} steps on the first grid)",
+            got=f"a forecast of {cost.seconds:.0f} s ({cost.cells} cells and {cost.steps} steps first)",
             fix="Take the fft engine where the loading is small, a larger tolerance or limit_s in Python.",
             argument=True,
         )
@@ -190,7 +190,7 @@ def _last(t: Array, transport: Transport, injection: Injection) -> float:
 def check_loading(
     transport: Transport, b_m3_per_mol: ArrayLike, inlet_mol_m3: ArrayLike, engine: str
 ) -> tuple[Array, Array]:
-    """b and the inlet's concentrations, (n,) each; InputError where one is not above 0."""
+    """Langmuir's b and the inlet's concentrations, (n,) each; InputError where one is not above 0."""
     found = []
     for what, values in (("b", b_m3_per_mol), ("inlet concentration", inlet_mol_m3)):
         array = np.atleast_1d(np.asarray(values, np.float64))
@@ -206,13 +206,15 @@ def check_loading(
     return found[0], found[1]
 
 
-def _check(
-    transport: Transport, b: ArrayLike, inlet: ArrayLike, tolerance: float
-) -> tuple[Array, Array]:
+def _check(transport: Transport, b: ArrayLike, inlet: ArrayLike, tolerance: float) -> tuple[Array, Array]:
     if np.isfinite(transport.peclet).any():
-        raise _bad("no dispersion", "a Peclet number", "Take --engine pde, which does both, or --dispersion none.")
+        raise _bad(
+            "no dispersion", "a Peclet number", "Take --engine pde, which does both, or --dispersion none."
+        )
     if not 0 < tolerance < 1:
-        raise _bad("a tolerance between 0 and 1", f"{tolerance:g}", "1e-5 of the highest peak is the default.")
+        raise _bad(
+            "a tolerance between 0 and 1", f"{tolerance:g}", "1e-5 of the highest peak is the default."
+        )
     return check_loading(transport, b, inlet, "engine nonlinear")
 
 
@@ -220,7 +222,9 @@ def _warnings(estimate: Array, best: Array, tolerance: float) -> tuple[str, ...]
     far = float(estimate.max() / np.abs(best).max())
     if far < _FAR * tolerance:
         return ()
-    return (f"the last two orders of the extrapolation differ by {far:.1e} of the peak: take a smaller tolerance",)
+    return (
+        f"the last two orders of the extrapolation differ by {far:.1e} of the peak: take a smaller tolerance",
+    )
 
 
 def _bad(expected: str, got: str, fix: str) -> InputError:

@@ -4,10 +4,10 @@
     c - (1/Pe) dc/dX = c_in at X = 0,   dc/dX = 0 at X = 1              (arXiv:2501.00001; Danckwerts 1953)
 
 Fifth-order upwind finite volumes in space, Radau IIA of order 5 in time with one real and one complex banded
-factorisation (`marching.finite_volumes`, `marching.stepping`). `upwind1` with backward Euler and `central` with Crank-Nicolson
-stand in for the finite differences of the paper, whose scheme is not known. A peak of sigma seconds is
-sigma u/(1 + k) wide in the column; a first-order upwind scheme of M cells adds the variance mean^2/M to it,
-so the number of cells that the fifth order needs, a dozen in a sigma, it would need squared.
+factorisation (`marching.finite_volumes`, `marching.stepping`). `upwind1` with backward Euler and `central`
+with Crank-Nicolson stand in for the finite differences of the paper, whose scheme is not known. A peak of
+sigma seconds is sigma u/(1 + k) wide in the column, a dozen cells of the fifth order; a first-order scheme of
+M cells adds mean^2/M to its variance and needs M far above the number of plates.
 
 What is not retained at all, e^-N of the area, is part of the curve here, smeared over a few cells.
 """
@@ -21,7 +21,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import make_interp_spline
 
-from medidiff.domains.chromatography.engines.marching.finite_volumes import FEWEST_CELLS, SCHEMES, Cells, Scheme, build_cells
+from medidiff.domains.chromatography.engines.marching.finite_volumes import (
+    FEWEST_CELLS,
+    SCHEMES,
+    Cells,
+    Scheme,
+    build_cells,
+)
 from medidiff.domains.chromatography.engines.marching.inlet import (
     divide,
     injection_breaks,
@@ -44,7 +50,10 @@ _METHODS: dict[Scheme, Method] = {
     "central": "crank_nicolson",
 }
 _LEAST_CELLS = 120
-_LAYER_CELLS, _MOST_LAYER_CELLS = 0.4, 800  # cells for a Peclet number, for the outlet's layer of 1/Pe; at most
+_LAYER_CELLS, _MOST_LAYER_CELLS = (
+    0.4,
+    800,
+)  # cells for a Peclet number, for the outlet's layer of 1/Pe; at most
 _SECONDS_STEP, _SECONDS_CELL = 1e-4, 3e-7  # of one step: for itself and for a cell
 _EMPTY = 1e-15  # of the area: with less in the column, nothing more comes out
 _CHECKED = 64  # steps between two looks at what is left
@@ -84,13 +93,11 @@ def pde_curves(
         raise InputError(
             "engine pde",
             expected=f"a run of at most {limit_s:g} s",
-            got=f"a forecast of {seconds:.0f} s ({largest.name}: {largest.cells} cells, {largest.steps} steps)",
+            got=f"a forecast of {seconds:.0f} s ({largest.name}: {largest.cells} cells x {largest.steps})",
             fix="Take the fft engine, fewer cells, or a higher limit_s in Python.",
             argument=True,
         )
-    curves = [
-        _one_curve(times, transport, row, injection, cost, scheme) for row, cost in enumerate(costs)
-    ]
+    curves = [_one_curve(times, transport, row, injection, cost, scheme) for row, cost in enumerate(costs)]
     # Nothing is missing from c: the spike is in it.
     return Curves(np.array(curves), {}, np.zeros(len(costs)), "pde", _warnings(transport, costs))
 
@@ -129,11 +136,15 @@ def pde_cells(sigmas: float, peclet: float) -> int:
 
 def _check(transport: Transport, cells: int | None, step_s: float | None, scheme: str) -> None:
     if transport.boundary == "open" and np.isfinite(transport.peclet).any():
-        raise _bad("boundary danckwerts", "open", "A column in cells has two ends; the fft engine knows both.")
+        raise _bad(
+            "boundary danckwerts", "open", "A column in cells has two ends; the fft engine knows both."
+        )
     if scheme not in SCHEMES:
         raise _bad(f"scheme {', '.join(SCHEMES)}", repr(scheme), "Choose one.")
     if cells is not None and cells < FEWEST_CELLS:
-        raise _bad(f"at least {FEWEST_CELLS} cells", f"{cells}", "Take more, or leave the choice to the engine.")
+        raise _bad(
+            f"at least {FEWEST_CELLS} cells", f"{cells}", "Take more, or leave the choice to the engine."
+        )
     if step_s is not None and not 0 < step_s < np.inf:
         raise _bad("a step above 0 s", f"{step_s:g} s", "Give seconds.")
 

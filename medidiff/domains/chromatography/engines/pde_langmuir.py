@@ -2,10 +2,10 @@
 
     dg_i/dt = (M g)_i / t0 - k_i dtheta_i/dt,   dtheta_i/dt = kd_i (g_i (1 - S) - theta_i),   S = sum theta_i
 
-with g = b c and M the differences of the fluxes (`marching.finite_volumes`), inlet and outlet by Danckwerts. The
-integrator is scipy's Radau IIA of order 5 with its own error control and the exact sparse Jacobian (Hairer &
-Wanner, Solving Ordinary Differential Equations II, IV.8), restarted where the inlet jumps. The scheme is not
-monotone: where a front of high loading is thinner than a few cells it rings, and more cells mend it.
+with g = b c and M the differences of the fluxes (`marching.finite_volumes`), inlet and outlet by Danckwerts.
+The integrator is scipy's Radau IIA of order 5 with its own error control and the exact sparse Jacobian
+(Hairer & Wanner, Solving Ordinary Differential Equations II, IV.8), restarted where the inlet jumps. The
+scheme is not monotone: where a front of high loading is thinner than a few cells it rings; more cells help.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from scipy.integrate import Radau
 
+from medidiff.domains.chromatography.engines.langmuir import check_loading
 from medidiff.domains.chromatography.engines.marching.finite_volumes import FEWEST_CELLS, build_cells
 from medidiff.domains.chromatography.engines.marching.inlet import highest_rate, injection_breaks
-from medidiff.domains.chromatography.engines.langmuir import check_loading
 from medidiff.domains.chromatography.engines.pde import LIMIT_S, pde_cells
 from medidiff.domains.chromatography.engines.transport import Curves, Transport, check_times
 from medidiff.domains.chromatography.model.injection import Injection
@@ -37,10 +37,10 @@ _UNDERSHOOT = 1e-3  # of the peak: a front that is not resolved
 
 @dataclass
 class _Cells:
-    """The ordinary differential equation of all cells; y is (cell, [g_1 ... g_n, theta_1 ... theta_n]) in a row.
+    """The ordinary differential equation of all cells; y is g_1 ... g_n, theta_1 ... theta_n of each.
 
-    matrices: of -d(flux)/dX / t0, one an analyte, because each has its own dispersion; k, kd: (n,); inlet: what
-    enters the first cell where the rate is highest, (n,), 1/s.
+    matrices: of -d(flux)/dX / t0, one an analyte, because each has its own dispersion; k, kd: (n,); inlet:
+    what enters the first cell where the rate is highest, (n,), 1/s.
     """
 
     matrices: list[Any]
@@ -48,8 +48,8 @@ class _Cells:
     kd: Array
     inlet: Array
     flow: Any = field(init=False)
-    rows: Array = field(init=False)
-    columns: Array = field(init=False)
+    rows: NDArray[np.int64] = field(init=False)
+    columns: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
         n, cells = len(self.k), self.matrices[0].shape[0]
@@ -102,8 +102,9 @@ def pde_langmuir_curves(
 ) -> Curves:
     """Outlet concentrations (n, points) in mol/m3 at the times `t` (points,), any rising order.
 
-    b_m3_per_mol: (n,), Langmuir's b = ka/kd for a unit of sites. inlet_mol_m3: (n,), the highest concentration
-    at the inlet. Raises InputError for an open column with dispersion, and with the forecast above `limit_s`.
+    b_m3_per_mol: (n,), Langmuir's b = ka/kd for a unit of sites. inlet_mol_m3: (n,), the highest
+    concentration at the inlet. Raises InputError for an open column with dispersion, and with the forecast
+    above `limit_s` seconds.
     """
     times = check_times(t)
     b, inlet = _check(transport, b_m3_per_mol, inlet_mol_m3, cells)
@@ -146,7 +147,7 @@ def forecast_pde_langmuir(
 def _integrate(
     system: _Cells, t: Array, injection: Injection, outlet: Array, tolerance: float, floor: float
 ) -> Array:
-    """g at the outlet, (n, points)."""
+    """What leaves, g, (n, points)."""
     n = len(system.k)
     y, found = np.zeros(2 * n * len(outlet)), np.zeros((n, len(t)))
     highest = highest_rate(injection)
@@ -181,13 +182,13 @@ def _integrate(
     return found
 
 
-def _check(
-    transport: Transport, b: ArrayLike, inlet: ArrayLike, cells: int | None
-) -> tuple[Array, Array]:
+def _check(transport: Transport, b: ArrayLike, inlet: ArrayLike, cells: int | None) -> tuple[Array, Array]:
     if transport.boundary == "open" and np.isfinite(transport.peclet).any():
         raise _bad("boundary danckwerts", "open", "A column in cells has two ends.")
     if cells is not None and cells < FEWEST_CELLS:
-        raise _bad(f"at least {FEWEST_CELLS} cells", f"{cells}", "Take more, or leave the choice to the engine.")
+        raise _bad(
+            f"at least {FEWEST_CELLS} cells", f"{cells}", "Take more, or leave the choice to the engine."
+        )
     return check_loading(transport, b, inlet, "engine pde")
 
 

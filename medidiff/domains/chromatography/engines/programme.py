@@ -1,4 +1,4 @@
-"""A temperature programme: when each analyte leaves, how wide, and Gaussian peaks of that retention and width.
+"""A temperature programme: when each analyte leaves and how wide, and Gaussian peaks of these numbers.
 
 Retention and width are those of `marching.migration`; the shape is a Gaussian, as other simulators of
 programmes draw it, because the kinetic shape is known for one temperature alone. Injection and detector add
@@ -72,7 +72,7 @@ def programme_curves(t: ArrayLike, system: System, *, dispersion: str | None = N
 
 
 def _far(system: System, passages: list[Passage]) -> list[str]:
-    """A warning on those whose middle 90 % of the way lies in temperatures far from the characteristic one."""
+    """A warning on those that travel their middle 90 % far from the characteristic temperature."""
     far = {}
     for analyte, passage in zip(system.analytes, passages, strict=True):
         if not isinstance(analyte.retention, KCentric):

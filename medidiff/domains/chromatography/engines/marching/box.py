@@ -55,8 +55,10 @@ def _compiled() -> Callable[..., None]:
             got="none that can be imported",
             fix="Install it: pip install 'medidiff[chromatography]'",
         ) from error
-    compiled: Callable[..., None] = njit(cache=True, error_model="numpy")(_boxes)
-    return compiled
+    try:
+        return njit(cache=True, error_model="numpy")(_boxes)
+    except RuntimeError:  # no folder where numba may keep what it compiled
+        return njit(error_model="numpy")(_boxes)
 
 
 def _boxes(g: Any, kd: Any, half_units: Any, half_steps: Any, cells: int, floors: Any) -> None:

@@ -2,10 +2,10 @@
 
     d c_i/d t = -(F_(i+1/2) - F_(i-1/2)) / (h t0) ,     F = c - (1/Pe) dc/dX ,     cell i is [i h, (i + 1) h]
 
-`upwind5`: the value at a face is that of the polynomial whose cell means are those of the five cells i-2 ... i+2
-about the face i+1/2, (2, -13, 47, 27, -3)/60, and the gradient is that of the four about it, (1, -15, 15, -1)/12;
-where a stencil would leave the column, the four nearest cells are taken, one order lower, which keeps the whole
-at order 5 for smooth curves (Gustafsson 1975, Math Comp 29:396) and all eigenvalues in the left half plane: the
+`upwind5`: the value at the face i+1/2 is that of the polynomial whose cell means are those of the five cells
+i-2 ... i+2, (2, -13, 47, 27, -3)/60, and the gradient that of the four about it, (1, -15, 15, -1)/12; where a
+stencil would leave the column, the four nearest cells are taken, one order lower, which keeps the whole at
+order 5 for smooth curves (Gustafsson 1975, Math Comp 29:396) and all eigenvalues in the left half plane: the
 five nearest do not. `upwind1` and `central` are the schemes of first and second order.
 
 The inlet's face carries exactly what is injected (Danckwerts 1953, Chem Eng Sci 2:1), so mass is exact; the
@@ -28,7 +28,7 @@ FEWEST_CELLS = 8  # below, the closures at both ends meet
 
 @dataclass(frozen=True)
 class Cells:
-    """A column in `count` cells: `matrix` is -d(flux)/dX, (count, count) sparse; `outlet` gives c at X = 1."""
+    """A column in `count` cells: `matrix` is -d(flux)/dX, sparse; `outlet` (count,) gives c at X = 1."""
 
     count: int
     matrix: Any

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,9 +62,7 @@ def divide(breaks: tuple[float, ...], end_s: float, longest_s: float) -> list[Ph
     inner = [edge for edge in breaks if edge < end_s]
     edges = [*inner, max(end_s, breaks[0])]
     return [
-        Phase(a, b, max(1, math.ceil((b - a) / longest_s * (1 - 1e-9))))
-        for a, b in zip(edges[:-1], edges[1:], strict=True)
-        if b > a
+        Phase(a, b, max(1, math.ceil((b - a) / longest_s * (1 - 1e-9)))) for a, b in pairwise(edges) if b > a
     ]
 
 
@@ -99,5 +98,5 @@ def highest_rate(injection: Injection) -> float:
             argument=True,
         )
     breaks = injection_breaks(injection)
-    times = np.concatenate([np.linspace(a, b, _LOOKS) for a, b in zip(breaks[:-1], breaks[1:], strict=True)])
+    times = np.concatenate([np.linspace(a, b, _LOOKS) for a, b in pairwise(breaks)])
     return float(injection.rate(times).max())

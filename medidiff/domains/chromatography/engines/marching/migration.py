@@ -8,8 +8,8 @@ With Y = 1 - x/L, B = pin^2 - pout^2, p^2 = pout^2 + Y B and U = u p = d^2 B/(64
 At constant pressures the second term is 0 and W the integral of a known function of time: the sum of
 dt/(t0 (1 + k)) reaches 1. Where pressures follow the temperature (constant flow), it is put in from the last
 sweep, which converges like the series of exp. Gauss-Legendre quadrature on panels between the corners of
-the programme takes the integrals, and an outlet at vacuum is no special case. The duration of anything shrinks
-by s = d(t)/d(start), d ln s/dt = d ln r/dT dT/dt at one place, r = (1 + k)/u. The width at the outlet is
+the programme takes the integrals, and an outlet at vacuum is no special case. The duration of anything
+shrinks by s = d(t)/d(start), d ln s/dt = d ln r/dT dT/dt at one place, r = (1 + k)/u. The width is
 
     sigma^2 = integral_0^tR (s_end/s)^2 H r dt,     H = 2 D/u + 2 k u/((1 + k)^2 kd), kd lumped: Golay's
 
@@ -21,6 +21,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,9 +149,7 @@ def _sweep(route: Route, analytes: Sequence[Analyte], edges: Array) -> _Track:
     return _Track(times, weights, w, away, k, u, pressure, squeeze, full - fallen, drive_end, last)
 
 
-def _passage(
-    route: Route, analyte: Analyte, track: _Track, i: int, start_s: float, end_s: float
-) -> Passage:
+def _passage(route: Route, analyte: Analyte, track: _Track, i: int, start_s: float, end_s: float) -> Passage:
     inside = track.weights[i].ravel() > 0
     times, weights, away, k, speed, pressure, squeeze = (
         values[i].ravel()[inside]
@@ -164,9 +164,11 @@ def _passage(
         )
     )
     velocity = speed / pressure
-    known = route.dispersed or analyte.gas_diffusion is not None
-    gas = analyte.gas_diffusion_m2_s(route.gas, route.oven.temperature(times), pressure) if known else None
-    height = 2 * k * velocity / ((1 + k) ** 2 * analyte.lumped_rate_per_s(k, gas, route.column))
+    kelvin = route.oven.temperature(times)
+    gas: Any = None  # an analyte's functions are written for numbers and take arrays as well
+    if route.dispersed or analyte.gas_diffusion is not None:
+        gas = analyte.gas_diffusion_m2_s(route.gas, cast(Any, kelvin), cast(Any, pressure))
+    height = 2 * k * velocity / ((1 + k) ** 2 * analyte.lumped_rate_per_s(cast(Any, k), gas, route.column))
     if route.dispersed:
         height += 2 * gas / velocity
     last = float(track.last[i])
@@ -192,7 +194,7 @@ def _edges(oven: Oven, start_s: float) -> Array:
     """Panels of at most 15 K between the corners of the programme, from the start to its last corner."""
     corners = [start_s, *(time for time in oven.times_s if time > start_s)]
     edges = [start_s]
-    for a, b in zip(corners[:-1], corners[1:], strict=True):
+    for a, b in pairwise(corners):
         rise = abs(float(oven.temperature(b) - oven.temperature(a)))
         edges += list(np.linspace(a, b, 1 + max(1, int(np.ceil(rise / _PANEL_K))))[1:])
     return np.array(edges)
@@ -224,7 +226,9 @@ def _speed(route: Route, analytes: Sequence[Analyte], kelvin: Array) -> Array:
     if isinstance(route.flow, ConstantVelocity):
         return route.flow.velocity_m_s * route.flow.pressure_pa + 0 * kelvin
     head = _head(route, analytes, kelvin)
-    return route.column.diameter_m**2 * head / (64 * viscosity_pa_s(route.gas, kelvin) * route.column.length_m)
+    return (
+        route.column.diameter_m**2 * head / (64 * viscosity_pa_s(route.gas, kelvin) * route.column.length_m)
+    )
 
 
 def _head(route: Route, analytes: Sequence[Analyte], kelvin: Array) -> Array:

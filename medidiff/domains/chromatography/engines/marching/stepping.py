@@ -1,12 +1,12 @@
 """Implicit Runge-Kutta steps for a linear column whose cells exchange with a film.
 
-    dc/dt = M c - ka c + kd w + g s(t) ,     dw/dt = ka c - kd w                         (w: content of the film)
+    dc/dt = M c - ka c + kd w + g s(t) ,     dw/dt = ka c - kd w        (w: content of the film)
 
 A step of s stages solves (A^-1 x I - dt I x B) Z = dt (1 x B y + g s(t_i)) and adds (b^T A^-1) Z. The
-eigenvectors of A^-1 part it into one banded system an eigenvalue, one for each conjugate pair, and w leaves each
-by hand (Hairer & Wanner, Solving Ordinary Differential Equations II, IV.8). `radau5` is the Radau IIA method of
-order 5, the Pade approximant (2, 3): stiff exchange of thousands per second dies at once, which that of (2, 2),
-`gauss4`, leaves ringing. Backward Euler and Crank-Nicolson are the same with one stage.
+eigenvectors of A^-1 part it into one banded system an eigenvalue, one for each conjugate pair, and w leaves
+each by hand (Hairer & Wanner, Solving Ordinary Differential Equations II, IV.8). `radau5` is the Radau IIA
+method of order 5, the Pade approximant (2, 3): stiff exchange of thousands per second dies at once, which
+that of (2, 2), `gauss4`, leaves ringing. Backward Euler and Crank-Nicolson are the same with one stage.
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ class Stepper:
         into, out = np.linalg.inv(vectors), (table.b @ inverse) @ vectors
         self._lower, self._upper, self._bands = _banded(matrix)
         self._parts = [
-            self._factor(eigenvalues[i], into[i], out[i]) for i in range(len(table.b)) if eigenvalues[i].imag >= 0
+            self._factor(eigenvalues[i], into[i], out[i])
+            for i in range(len(table.b))
+            if eigenvalues[i].imag >= 0
         ]
 
     def advance(self, c: NDArray[np.float64], w: NDArray[np.float64], inflow: NDArray[np.float64]) -> None:
@@ -95,7 +97,12 @@ class Stepper:
             gas[0] += dt * (part.enter @ inflow)
             share = part.eigenvalue + dt * kd
             x, _ = part.solve(
-                part.factors, self._lower, self._upper, gas + (dt * kd / share) * film, part.pivots, overwrite_b=1
+                part.factors,
+                self._lower,
+                self._upper,
+                gas + (dt * kd / share) * film,
+                part.pivots,
+                overwrite_b=1,
             )
             grown_c += (part.leave * x).real
             grown_w += (part.leave / share * (film + (dt * ka) * x)).real
