@@ -160,7 +160,8 @@ def _scalar(file: NetCDF, name: str) -> float | None:
 
 def _word(file: NetCDF, *names: str) -> str:
     found = (file.attributes.get(name) for name in names)
-    return next((label(value) for value in found if isinstance(value, str) and value), "")
+    words = (label(value) for value in found if isinstance(value, str))
+    return next((word for word in words if word and word.lower() != "none"), "")
 
 
 def _vendor_peaks(

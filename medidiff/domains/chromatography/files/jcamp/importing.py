@@ -122,8 +122,6 @@ def _trace(block: _Block, name: str, content: Content, most: int, keep: bool) ->
         raise _bad("data in (X++(Y..Y)) or (XY..XY)", "another form")
     unit = label(block.records.get("XUNITS", ""))
     seconds = seconds_in(unit)
-    if seconds is None:
-        notes.append(f"The axis is no time: {unit.lower() or 'no unit given'}.")
     x, signal, turned = rising(x * (seconds or 1.0), signal)
     peaks: tuple[VendorPeak, ...] = ()
     if name == _PEAKS:

@@ -33,6 +33,7 @@ _KEPT = (
     "Configuration",
     "File Description",
 )
+_DECIMALS = 6  # of the first time: a microsecond is far below what was printed
 _ROUNDING = 0.5  # of the last printed digit
 
 
@@ -148,7 +149,7 @@ def _regular(
     apart = time - steps
     if apart.max() - apart.min() > 2.02 * _ROUNDING * 10.0**-decimals * seconds:
         return time, ("Times as printed: they do not fit the interval in the header.",)
-    return (apart.max() + apart.min()) / 2 + steps, (
+    return round(float(apart.max() + apart.min()) / 2, _DECIMALS) + steps, (
         f"Times by the interval in the header, {interval:g} ms: the printed ones are rounded.",
     )
 

@@ -239,7 +239,6 @@ def _axis(name: str, x: NDArray[np.float64], notes: list[str]) -> tuple[str, flo
     if seconds is not None:
         return TIME, seconds
     if unit and "time" not in name.lower():
-        notes.append(f"The axis is no time: {unit[1]}.")
         return axis_name(unit[1]), 1.0
     minutes = x[-1] <= LONGEST_IN_MINUTES
     taken, why = ("minutes", "sooner") if minutes else ("seconds", "later")

@@ -68,9 +68,7 @@ class _Reader:
             vendor_peaks=_peaks(ordinates, seconds) if on_time else (),
             metadata=_metadata(trace) if self.keep else {},
             origin=self.origin,
-            notes=turned
-            if on_time
-            else (f"The axis is no time: {unit.lower() or 'no unit given'}.", *turned),
+            notes=turned,
         )
 
 
