@@ -13,7 +13,8 @@ share one line and a drop.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medidiff.bench.report import Row
-from medidiff.domains.chromatography.chromatogram import Chromatogram
 from medidiff.domains.chromatography.files import read_chromatograms
 from medidiff.domains.chromatography.peaks import BaselineChoice, Integration, measure_peaks
 from medidiff.domains.chromatography.peaks.table import Peak
@@ -106,7 +106,8 @@ def ladder_tailing(data: Path) -> list[Row]:
     return _ladder_rows(data, "tailing")
 
 
-def vendor_files(data: Path) -> list[VendorFile]:
+@functools.lru_cache(maxsize=1)
+def vendor_files(data: Path) -> tuple[VendorFile, ...]:
     """Each ANDI file that has a vendor's peak table, measured at the default threshold."""
     tables: dict[str, list[float]] = {}
     with (data / "expected" / "andi_vendor_peaks.csv").open(encoding="utf-8", newline="") as file:
@@ -118,10 +119,10 @@ def vendor_files(data: Path) -> list[VendorFile]:
         peaks = measure_peaks(run.time_s, run.signal, Integration(emg=False)).peaks
         ours = np.array([peak.retention_time_s for peak in peaks])
         found.append(VendorFile(name, run.signal, run.interval, np.array(times), ours))
-    return found
+    return tuple(found)
 
 
-def without_twins(files: list[VendorFile]) -> Iterator[VendorFile]:
+def without_twins(files: Iterable[VendorFile]) -> Iterator[VendorFile]:
     """The files whose signal no earlier one has."""
     seen: list[Array] = []
     for file in files:
@@ -136,17 +137,29 @@ def _equal(a: Array, b: Array) -> bool:
 
 def ladder_errors(data: Path, what: str) -> tuple[Array, Array]:
     """Relative errors of "area", "plates" or "tailing" of the ladder's peaks: vendor's bounds, own bounds."""
+    judged, *measured = _ladder(data)
+    truth = np.array([row[_VENDOR[what]] for row in judged])
+    by_bounds, own = (
+        np.array([getattr(peak, _LADDER[what]) for peak in peaks]) / truth - 1 for peaks in measured
+    )
+    return by_bounds, own
+
+
+@functools.lru_cache(maxsize=1)
+def _ladder(data: Path) -> tuple[list[dict[str, float]], list[Peak], list[Peak]]:
+    """The vendor's rows of the peaks that are judged, and the same peaks by its bounds and by our own.
+
+    By the vendor's bounds one straight line lies under peaks whose bounds touch.
+    """
     run = read_chromatograms(data / "text" / "shimadzu_ladder.txt.gz")[0]
     table = _ladder_table(data)
     judged = [row for row in table if row["R.Time"] > AFTER_MIN and row["Height"] > ABOVE]
-    truth = np.array([row[_VENDOR[what]] for row in judged])
-    ways: tuple[Callable[[Chromatogram, list[dict[str, float]]], list[Peak]], ...] = (_by_bounds, _own)
-    errors = []
-    for way in ways:
-        peaks = way(run, table)
-        near = [_nearest(peaks, 60 * row["R.Time"]) for row in judged]
-        errors.append(np.array([getattr(peak, _LADDER[what]) for peak in near]) / truth - 1)
-    return errors[0], errors[1]
+    windows = [(60 * row["I.Time"], 60 * row["F.Time"]) for row in table]
+    settings = Integration(BaselineChoice("groups"), manual_s=windows, rider_ratio=1e9, emg=False)
+    by_bounds = [p for p in measure_peaks(run.time_s, run.signal, settings).peaks if "manual" in p.flags]
+    own = measure_peaks(run.time_s, run.signal, Integration(emg=False)).peaks
+    times = [60 * row["R.Time"] for row in judged]
+    return judged, [_nearest(by_bounds, at) for at in times], [_nearest(own, at) for at in times]
 
 
 def _ladder_rows(data: Path, what: str) -> list[Row]:
@@ -169,17 +182,5 @@ def _ladder_table(data: Path) -> list[dict[str, float]]:
         return [{key: float(row[key]) for key in keys} for row in csv.DictReader(file, delimiter="\t")]
 
 
-def _own(run: Chromatogram, table: list[dict[str, float]]) -> list[Peak]:
-    return list(measure_peaks(run.time_s, run.signal, Integration(emg=False)).peaks)
-
-
-def _by_bounds(run: Chromatogram, table: list[dict[str, float]]) -> list[Peak]:
-    """The vendor's bounds; one straight line under peaks whose bounds touch."""
-    windows = [(60 * row["I.Time"], 60 * row["F.Time"]) for row in table]
-    settings = Integration(BaselineChoice("groups"), manual_s=windows, rider_ratio=1e9, emg=False)
-    found = measure_peaks(run.time_s, run.signal, settings).peaks
-    return [peak for peak in found if "manual" in peak.flags]
-
-
-def _nearest(peaks: list[Peak], at_s: float) -> Peak:
+def _nearest(peaks: Sequence[Peak], at_s: float) -> Peak:
     return min(peaks, key=lambda peak: abs(peak.retention_time_s - at_s))

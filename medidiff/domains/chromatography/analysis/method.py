@@ -14,6 +14,7 @@ One YAML file, reused for every run of a batch; unknown keys are refused by name
       manual: [{start_s: 200, end_s: 213}]
     peaks:
       - {name: benzene, at_s: 206.3, window_s: 3}
+      - {name: toluene, at_s: 294.7, window_s: 4}
     internal_standard: {name: toluene, amount: 1.0}
     calibrations:
       benzene: {model: linear, points: [{amount: 1, response: 20.5}, {amount: 2, response: 41.2}]}

@@ -106,7 +106,7 @@ def amounts(peaks: Sequence[Peak], method: Method) -> tuple[list[Peak], list[str
             found.append(peak)
             continue
         if there.outside:
-            warnings.append(f"{peak.name}: {factor * there.value:.4g} lies outside its standards")
+            warnings.append(f"{peak.name}: the amount {factor * there.value:.4g} lies outside its standards")
         values = (factor * value for value in (there.value, there.low, there.high))
         amount, low, high = (value if np.isfinite(value) else math.nan for value in values)
         found.append(replace(peak, amount=amount, amount_low=low, amount_high=high))

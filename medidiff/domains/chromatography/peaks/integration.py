@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import minimum_filter1d
 
 from medidiff.domains.chromatography.peaks.noise import Noise, smoothed
-from medidiff.domains.chromatography.peaks.picking import Pick, valleys
+from medidiff.domains.chromatography.peaks.picking import Pick, at_limit, valleys
 
 RIDER = 10.0  # times as high: what a rider's parent is
 _RIDES = 0.25  # of the rider's height: the least height of its valley; below, a drop is as good
@@ -29,6 +29,7 @@ _FOOT = 2e-4  # of the height: where a peak has fallen to its baseline
 _LOW, _FLAT = 0.05, 1e-3  # of the height: a foot that is flat, and the change over a width that flat allows
 _BELOW = 2.0  # noises: a valley this far below its group's line is baseline
 _SMOOTHING = 0.25  # of a width
+_FLAT_TOP = 0.1  # of a peak's upper half
 
 Array = NDArray[np.float64]
 
@@ -223,10 +224,8 @@ def raw_area(time_s: Array, above: Array, extent: Extent) -> float:
 
 
 def saturated(signal: Array, extent: Extent) -> bool:
-    """Whether the peak has a flat top at the trace's limit: equal samples over a tenth of its upper half."""
-    part = signal[extent.start : extent.end + 1]
-    top = float(part.max())
-    flat = part >= top - 1e-6 * float(np.ptp(signal))
-    longest = int(np.diff(np.flatnonzero(np.diff(np.concatenate([[0], flat.view(np.int8), [0]]))))[::2].max())
-    upper = int(np.count_nonzero(part > (top + float(part.min())) / 2))
-    return bool(top >= signal.max() - 1e-6 * np.ptp(signal) and longest >= max(4, 0.1 * upper))
+    """Whether the peak stands at the trace's limit over at least a tenth of its upper half: a flat top."""
+    part = slice(extent.start, extent.end + 1)
+    flat = int(np.count_nonzero(at_limit(signal)[part]))
+    upper = np.count_nonzero(signal[part] > (signal[part].max() + signal[part].min()) / 2)
+    return bool(flat > 0 and flat >= _FLAT_TOP * upper)

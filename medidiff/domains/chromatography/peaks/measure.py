@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from medidiff.domains.chromatography.peaks.baselines import BaselineChoice, baseline
+from medidiff.domains.chromatography.peaks.baselines import BaselineChoice, baseline, lift_dips
 from medidiff.domains.chromatography.peaks.integration import (
     RIDER,
     Extent,
@@ -125,7 +125,9 @@ def measure_peaks(
 
 
 def _positive(time_s: Array, signal: Array, first: Array, noise: Noise, chosen: Integration) -> list[Extent]:
-    picks = pick_peaks(signal, noise, threshold=chosen.threshold, shoulders=chosen.shoulders)
+    # Drift that a dip interrupts is no peak before the dip.
+    lifted = lift_dips(signal, noise)
+    picks = pick_peaks(lifted, noise, threshold=chosen.threshold, shoulders=chosen.shoulders)
     found = find_extents(signal, first, noise, picks)
     for start, end in chosen.manual_s:
         if start < time_s[0] or end > time_s[-1]:

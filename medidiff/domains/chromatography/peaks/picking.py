@@ -14,6 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation, binary_opening
 from scipy.signal import find_peaks, peak_prominences, peak_widths
 
 from medidiff.domains.chromatography.peaks.baselines import envelope
@@ -26,6 +27,7 @@ _BENDING = 0.75  # of a width: what the second derivative is taken over
 _APART = 0.6  # of a width: nearer than this to an apex, a bend belongs to it
 _BEND = 0.25  # of the sharpest bend of the peak that it sits on: blunter ones are its tail
 _LEVEL = 0.1  # of that peak's height; and of the level there, what a shoulder must add
+_EQUAL, _PLATEAU = 1e-6, 4  # of the range; samples running
 _EDGE = 2  # samples: an apex at the very end of a trace was not recorded whole
 
 
@@ -53,7 +55,7 @@ def pick_peaks(
         Pick(_highest(signal, int(i), noise), prominence=float(p))
         for i, p in zip(apexes[kept], prominences[kept], strict=True)
     ]
-    found = list({pick.index: pick for pick in found}.values())
+    found = _one_a_plateau(signal, list({pick.index: pick for pick in found}.values()))
     bends = _shoulders(signal, noise, threshold, found) if shoulders else []
     return sorted([*found, *bends], key=lambda pick: pick.index)
 
@@ -101,6 +103,26 @@ def _highest(signal: NDArray[np.float64], index: int, noise: Noise) -> int:
     return start + int(np.argmax(signal[start : index + reach + 1]))
 
 
+def _one_a_plateau(signal: NDArray[np.float64], found: list[Pick]) -> list[Pick]:
+    """One pick, in the middle, for each run of samples at the trace's limit: smoothing rings at its ends."""
+    flat = at_limit(signal)
+    if not flat.any():
+        return found
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flat.view(np.int8), [0]])))
+    kept = [pick for pick in found if not flat[pick.index]]
+    for start, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        inside = [pick.prominence for pick in found if start <= pick.index < stop]
+        kept += [Pick((start + stop - 1) // 2, prominence=max(inside))] if inside else []
+    return kept
+
+
+def at_limit(signal: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Where a trace stands at its greatest value for four samples or more: a detector at its limit."""
+    flat = signal >= signal.max() - _EQUAL * float(np.ptp(signal))
+    kept: NDArray[np.bool_] = binary_opening(flat, np.ones(_PLATEAU, bool))
+    return kept
+
+
 def _shoulders(signal: NDArray[np.float64], noise: Noise, threshold: float, found: list[Pick]) -> list[Pick]:
     """Maxima of -y'' that are no apex, each beside the nearest peak of `found`, whose flank it sits on."""
     if not found:
@@ -119,6 +141,7 @@ def _shoulders(signal: NDArray[np.float64], noise: Noise, threshold: float, foun
     quiet = bend[noise.quiet] if noise.quiet.any() else bend
     spread = 1.4826 * float(np.median(np.abs(quiet - np.median(quiet))))
     real = (bend[tops] > 0) & (prominences > threshold * spread) & (heights > threshold * noise.sd)
+    real &= ~binary_dilation(at_limit(signal), np.ones(2 * round(noise.width) + 1, bool))[tops]
     real &= (prominences > _BEND * sharpest[own]) & (nearest > _APART * widths[own])
     real &= (level[tops] > _LEVEL * level[apexes][own]) & (heights > _LEVEL * level[tops])
     return [Pick(int(top), shoulder=True) for top in tops[real]]

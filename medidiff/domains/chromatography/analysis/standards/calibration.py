@@ -33,6 +33,7 @@ LimitBy = Literal["residual", "intercept"]
 _POWERS: dict[str, tuple[int, ...]] = {"linear": (0, 1), "zero": (1,), "quadratic": (0, 1, 2)}
 _WEIGHTS = {"1": 0, "1/x": -1, "1/x2": -2}
 _LEVEL = 0.95
+_FLAT = 1e-12  # of the responses: a line that does not rise at all
 
 Array = NDArray[np.float64]
 
@@ -198,7 +199,7 @@ def calibrate(
         1 - float(w @ rest**2) / total if total else math.nan,
         np.full(x.size, math.nan),
     )
-    if not fitted.slope(float(np.median(x))):
+    if abs(fitted.slope(float(np.median(x)))) * np.ptp(x) <= _FLAT * np.abs(y).max():
         raise _bad("calibration", "a response that follows the amount", "a slope of 0", "Check the columns.")
     back = np.array([_back(fitted, float(value)) for value in y])
     return Calibration(**{**vars(fitted), "back": back})
