@@ -14,7 +14,9 @@ The first three come from pybaselines. The penalty of a Whittaker smoother at n 
 one and the same curve, so that `stiffness` is its value at 1000 points of a trace and the result does not
 depend on the sampling rate; a long trace is first reduced to at most 2000 block means. 2e4 is the value at
 which areas of vendors' files and of an alkane ladder agree best with the vendors' own (1e3 follows unresolved
-humps, 1e5 leaves the ladder's drift under its late peaks).
+humps, 1e5 leaves the ladder's drift under its late peaks). Where peaks are wide beside the trace, as in a
+section cut out of one, the penalty is at least the fourth power of the widest FWHM: softer, the curve would
+climb into the peaks.
 
 An injection dip drags all three down with it: what lies below both neighbouring signal-free stretches is
 lifted to the line between them first. `valley` and `groups` depend on the bounds
@@ -44,6 +46,7 @@ _MOST = 2000  # points that a whittaker smoother is solved on
 _DIP = 10.0  # noises below both neighbours: not drift
 _ITERATIONS = 100
 _FEW = 5  # points: below, no curve is drawn
+_STIFF = 1.0  # of the widest FWHM, to the fourth power: the curve bends over six of them, not into one
 _ENVELOPE = 10.0  # of the typical FWHM: wider than a peak's foot
 
 
@@ -119,7 +122,7 @@ def _from_library(
     block = -(-signal.size // _MOST)
     count = signal.size // block
     means = signal[: count * block].reshape(count, block).mean(axis=1)
-    penalty = choice.stiffness * (count / 1000) ** 4
+    penalty = max(choice.stiffness * (count / 1000) ** 4, (_STIFF * noise.widest / block) ** 4)
     with warnings.catch_warnings():
         # That the reweighting ended early: its last curve is the one wanted.
         warnings.simplefilter("ignore")

@@ -143,9 +143,16 @@ def _in(at_s: float, windows: Sequence[tuple[float, float]]) -> bool:
 
 
 def _large(peak: Peak, chosen: Integration) -> bool:
-    return "manual" in peak.flags or (
-        abs(peak.area) >= chosen.minimum_area and abs(peak.height) >= chosen.minimum_height
-    )
+    """Whether a peak is reported: what somebody bounded, else what is large and on the right side.
+
+    A bump that lies below the baseline is no peak.
+    """
+    if "manual" in peak.flags:
+        return True
+    sign = -1 if "negative" in peak.flags else 1
+    positive = sign * peak.area > 0 and sign * peak.height > 0
+    large = abs(peak.area) >= chosen.minimum_area and abs(peak.height) >= chosen.minimum_height
+    return positive and large
 
 
 def _measured(

@@ -78,7 +78,7 @@ def fit_emg(time_s: Array, above: Array, starts: Sequence[tuple[float, float, fl
     """Fit EMGs to a trace above its baseline.
 
     starts: a tuple for each peak, (apex time s, height, FWHM s, asymmetry b/a at 10 %); unknown asymmetries
-    are NaN. Raises InputError for fewer samples than parameters.
+    are NaN. Raises InputError for fewer samples than parameters, and a start without height or width.
     """
     if time_s.size <= 4 * len(starts) or not starts:
         raise InputError(
@@ -86,6 +86,15 @@ def fit_emg(time_s: Array, above: Array, starts: Sequence[tuple[float, float, fl
             expected=f"more than {4 * max(len(starts), 1)} samples and at least one peak",
             got=f"{time_s.size} samples, {len(starts)} peaks",
             fix="Fit fewer peaks, or a wider window.",
+        )
+    wrong = [start for start in starts if not (start[1] > 0 and start[2] > 0 and math.isfinite(start[0]))]
+    if wrong:
+        at, height, width, _ = wrong[0]
+        raise InputError(
+            "EMG fit",
+            expected="starts with a height and a FWHM above 0",
+            got=f"{height:g} and {width:g} s at {at:g} s",
+            fix="Leave that peak out.",
         )
     signs = [-1.0 if asymmetry < 1 else 1.0 for *_, asymmetry in starts]
     first = np.concatenate([_start(*start) for start in starts])

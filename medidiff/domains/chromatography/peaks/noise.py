@@ -33,21 +33,23 @@ _FEW = 5  # samples: fewer hold no window
 class Noise:
     """white: standard deviation of one sample. sd: of the smoothed trace, at peak width; peaks stand on it.
 
-    width: median FWHM of the trace's clear peaks, in samples. quiet: (points,) true where no signal is.
+    width, widest: median and 95 % quantile of the FWHM of clear peaks, in samples. quiet: (points,) true
+    where no signal is.
     """
 
     white: float
     sd: float
     width: float
+    widest: float
     quiet: NDArray[np.bool_]
 
 
 def measure_noise(signal: NDArray[np.float64]) -> Noise:
     """The noise of a trace of any length; a constant trace has none (0)."""
     white = white_noise(signal)
-    width = typical_width(signal, white)
+    width, widest = clear_widths(signal, white)
     if signal.size < _FEW:
-        return Noise(white, white, width, np.ones(signal.size, bool))
+        return Noise(white, white, width, widest, np.ones(signal.size, bool))
     rms = _contrasts(signal, width)
     limit = _FACTOR * float(np.quantile(rms, _QUIETEST))
     for _ in range(_ROUNDS):
@@ -57,7 +59,7 @@ def measure_noise(signal: NDArray[np.float64]) -> Noise:
         limit = grown
     quiet = rms <= max(limit, 1e-12 * float(np.ptp(signal)))
     sd = float(np.median(rms[quiet])) / math.sqrt(1.5)
-    return Noise(white, max(sd, white / math.sqrt(max(width / 2, 1))), width, quiet)
+    return Noise(white, max(sd, white / math.sqrt(max(width / 2, 1))), width, widest, quiet)
 
 
 def white_noise(signal: NDArray[np.float64]) -> float:
@@ -68,16 +70,19 @@ def white_noise(signal: NDArray[np.float64]) -> float:
     return float(np.median(np.abs(second - np.median(second)))) / (_MAD * math.sqrt(6))
 
 
-def typical_width(signal: NDArray[np.float64], white: float) -> float:
-    """Median FWHM in samples of the peaks that nobody doubts; without any, a hundredth of the trace."""
+def clear_widths(signal: NDArray[np.float64], white: float) -> tuple[float, float]:
+    """Median and 95 % quantile of the FWHM in samples of the peaks that nobody doubts.
+
+    Without any, both are a hundredth of the trace.
+    """
     smooth = smoothed(signal, 5)
     apexes, _ = find_peaks(smooth)
     prominences = peak_prominences(smooth, apexes)[0]
     clear = prominences > max(_CLEAR * white, _SHARE * float(np.ptp(signal)))
     if not clear.any():
-        return max(signal.size / 100, 3.0)
+        return (max(signal.size / 100, 3.0),) * 2
     widths = peak_widths(smooth, apexes[clear], 0.5)[0]
-    return max(float(np.median(widths)), 3.0)
+    return max(float(np.median(widths)), 3.0), max(float(np.quantile(widths, 0.95)), 3.0)
 
 
 def smoothed(

@@ -23,6 +23,7 @@ from medidiff.domains.chromatography.peaks.noise import Noise, smoothed
 THRESHOLD = 10.0
 FWHM_PER_SIGMA = 2.354820045030949  # sqrt(8 ln 2)
 _SMOOTHING = 0.5  # of a peak's width
+_REAL = 0.3  # of the prominence in the smoothed trace: what must stand out in the trace itself
 _BENDING = 0.75  # of a width: what the second derivative is taken over
 _APART = 0.6  # of a width: nearer than this to an apex, a bend belongs to it
 _BEND = 0.25  # of the sharpest bend of the peak that it sits on: blunter ones are its tail
@@ -51,9 +52,13 @@ def pick_peaks(
     apexes, _ = find_peaks(smooth)
     prominences = peak_prominences(smooth, apexes)[0]
     kept = (prominences >= floor) & (floor > 0)
+    tops = [_climbed(signal, int(i), noise) for i in apexes[kept]]
+    # Smoothing undershoots beside a tall peak, which leaves the flat stretch behind it standing out.
+    real = _prominences(signal, tops) > _REAL * prominences[kept]
     found = [
-        Pick(_highest(signal, int(i), noise), prominence=float(p))
-        for i, p in zip(apexes[kept], prominences[kept], strict=True)
+        Pick(top, prominence=float(p))
+        for top, p, is_real in zip(tops, prominences[kept], real, strict=True)
+        if is_real
     ]
     found = _one_a_plateau(signal, list({pick.index: pick for pick in found}.values()))
     bends = _shoulders(signal, noise, threshold, found) if shoulders else []
@@ -96,11 +101,21 @@ def valleys(signal: NDArray[np.float64], noise: Noise, picks: list[Pick]) -> lis
     return found
 
 
-def _highest(signal: NDArray[np.float64], index: int, noise: Noise) -> int:
-    """The highest sample within an eighth of a width: smoothing moved the apex of a skewed peak."""
+def _climbed(signal: NDArray[np.float64], index: int, noise: Noise) -> int:
+    """The highest sample within an eighth of a width, and uphill from there: smoothing moves an apex."""
     reach = max(round(noise.width / 8), 1)
     start = max(index - reach, 0)
-    return start + int(np.argmax(signal[start : index + reach + 1]))
+    top = start + int(np.argmax(signal[start : index + reach + 1]))
+    while 0 < top < signal.size - 1 and max(signal[top - 1], signal[top + 1]) > signal[top]:
+        top += 1 if signal[top + 1] > signal[top - 1] else -1
+    return top
+
+
+def _prominences(signal: NDArray[np.float64], tops: list[int]) -> NDArray[np.float64]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a top at the trace's end has none: 0
+        found: NDArray[np.float64] = peak_prominences(signal, np.array(tops, np.intp))[0]
+    return found
 
 
 def _one_a_plateau(signal: NDArray[np.float64], found: list[Pick]) -> list[Pick]:

@@ -64,6 +64,16 @@ def test_the_sampling_rate_does_not_matter(method: str) -> None:
     assert np.abs(curves[2] - curves[0]).max() < 0.3
 
 
+@pytest.mark.parametrize("method", ["arpls", "asls"])
+def test_a_short_section_does_not_lose_its_peaks_to_the_baseline(method: str) -> None:
+    """Two peaks as wide as a tenth of the trace: softer by 4^4, a curve takes half of them."""
+    time = np.linspace(0, 70, 1401)
+    peaks = sum(h * np.exp(-((time - c) ** 2) / 18) for c, h in ((25, 10.0), (50, 6.0)))
+    signal = 1 + 0.01 * time + peaks + np.random.default_rng(0).normal(0, 0.02, time.size)
+    found = baseline(time, signal, measure_noise(signal), BaselineChoice(method))
+    assert np.trapezoid(signal - found, time) == pytest.approx(np.trapezoid(peaks, time), rel=0.03)
+
+
 def test_an_injection_dip_does_not_drag_the_baseline_down() -> None:
     time, signal, drift = trace()
     dipped = signal - 60 * np.exp(-((time - 30) ** 2) / 2)

@@ -79,6 +79,10 @@ def test_too_few_samples_are_refused_and_few_are_told() -> None:
     with pytest.raises(InputError) as error:
         fit_emg(T[:4], np.ones(4), [(0.1, 1, 0.3, 1)])
     assert error.value.expected == "more than 4 samples and at least one peak"
+    for start in ((5.0, 0.0, 1.0, 1.0), (5.0, 1.0, 0.0, 1.0), (5.0, 1.0, math.nan, 1.0)):
+        with pytest.raises(InputError) as error:
+            fit_emg(T, np.ones(T.size), [start])
+        assert error.value.expected == "starts with a height and a FWHM above 0"
     coarse = np.arange(0, 30, 1.0)
     fit = fit_emg(coarse, EMG(1, 15, 1, 0.5)(coarse), [(15.3, 0.35, 2.5, 1.2)])
     assert fit.warnings == ("fewer than 8 samples across a FWHM",)

@@ -39,6 +39,12 @@ def test_noise_alone_has_no_peak(kind: str) -> None:
         assert picks(signal) == []
 
 
+def test_a_trace_without_noise_has_its_peaks_and_no_more() -> None:
+    """Smoothing undershoots at the feet by 1e-5 of the height: the flat between must not stand out."""
+    signal = sum(gauss(AT, c, s) for c, s in ((400, 6.0), (900, 10.0), (1600, 16.0)))
+    assert [pick.index for pick in picks(signal)] == [400, 900, 1600]
+
+
 def test_noise_beside_peaks_adds_none() -> None:
     for seed in range(5):
         rng = np.random.default_rng(seed)
