@@ -33,6 +33,7 @@ from medidiff.domains.chromatography.peaks.shape import (
     resolution_half,
     resolution_tangent,
 )
+from medidiff.domains.chromatography.peaks.shoulders import with_shoulders
 from medidiff.domains.chromatography.peaks.table import Peak
 from medidiff.errors import InputError
 
@@ -127,7 +128,9 @@ def measure_peaks(
 def _positive(time_s: Array, signal: Array, first: Array, noise: Noise, chosen: Integration) -> list[Extent]:
     # Drift that a dip interrupts is no peak before the dip.
     lifted = lift_dips(signal, noise)
-    picks = pick_peaks(lifted, noise, threshold=chosen.threshold, shoulders=chosen.shoulders)
+    picks = pick_peaks(lifted, noise, threshold=chosen.threshold)
+    if chosen.shoulders:
+        picks = with_shoulders(lifted, noise, picks, threshold=chosen.threshold)
     found = find_extents(signal, first, noise, picks)
     for start, end in chosen.manual_s:
         if start < time_s[0] or end > time_s[-1]:
@@ -238,7 +241,7 @@ def _with_neighbours(peaks: Sequence[Peak]) -> list[Peak]:
 
 def _negative(time_s: Array, signal: Array, above: Array, noise: Noise, chosen: Integration) -> list[Peak]:
     """Peaks of the trace turned over, in the windows where they are sought."""
-    picks = pick_peaks(-above, noise, threshold=chosen.threshold, shoulders=False)
+    picks = pick_peaks(-above, noise, threshold=chosen.threshold)
     low = chosen.threshold * noise.sd
     picks = [p for p in picks if _in(time_s[p.index], chosen.negative_s) and above[p.index] < -low]
     extents = find_extents(-above, np.zeros_like(above), noise, picks)
