@@ -47,7 +47,7 @@ _DIP = 10.0  # noises below both neighbours: not drift
 _ITERATIONS = 100
 _FEW = 5  # points: below, no curve is drawn
 _STIFF = 1.0  # of the widest FWHM, to the fourth power: the curve bends over six of them, not into one
-_ENVELOPE = 10.0  # of the typical FWHM: wider than a peak's foot
+_ENVELOPE = (10.0, 5.0)  # of the median and the widest FWHM: wider than a foot
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,8 @@ def lift_dips(signal: NDArray[np.float64], noise: Noise) -> NDArray[np.float64]:
 
 def envelope(signal: NDArray[np.float64], noise: Noise) -> NDArray[np.float64]:
     """The lower envelope over ten widths of a peak, smoothed: below every peak, without a package."""
-    window = int(min(max(round(_ENVELOPE * noise.width), 3), signal.size))
+    reach = max(_ENVELOPE[0] * noise.width, _ENVELOPE[1] * noise.widest)
+    window = int(min(max(round(reach), 3), signal.size))
     smooth = uniform_filter1d(lift_dips(signal, noise), max(round(noise.width / 2), 1))
     opened = grey_opening(smooth, window, mode="nearest")
     low: NDArray[np.float64] = np.minimum(uniform_filter1d(opened, window, mode="nearest"), smooth)

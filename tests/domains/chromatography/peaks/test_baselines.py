@@ -64,6 +64,20 @@ def test_the_sampling_rate_does_not_matter(method: str) -> None:
     assert np.abs(curves[2] - curves[0]).max() < 0.3
 
 
+def test_the_penalty_goes_with_the_fourth_power_of_the_points() -> None:
+    """At equal weights it is a linear smoother, so that a step is blurred alike at any rate."""
+    curves = []
+    for points in (400, 800, 1600):
+        time = np.linspace(0, 500, points)
+        step = np.tanh((time - 250) / 5)
+        choice = BaselineChoice("asls", stiffness=1e5, asymmetry=0.5)
+        curve = baseline(time, step, measure_noise(step), choice)
+        curves.append(np.interp(np.linspace(0, 500, 300), time, curve))
+    assert np.abs(curves[0]).max() > 1.01
+    assert curves[1] == pytest.approx(curves[0], abs=0.01)
+    assert curves[2] == pytest.approx(curves[0], abs=0.01)
+
+
 @pytest.mark.parametrize("method", ["arpls", "asls"])
 def test_a_short_section_does_not_lose_its_peaks_to_the_baseline(method: str) -> None:
     """Two peaks as wide as a tenth of the trace: softer by 4^4, a curve takes half of them."""

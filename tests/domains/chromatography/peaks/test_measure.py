@@ -69,6 +69,15 @@ def test_small_peaks_are_left_out_on_request() -> None:
     assert len(measure_peaks(T, made(), Integration(minimum_height=3)).peaks) == 2
 
 
+def test_a_bump_below_the_baseline_is_no_peak() -> None:
+    hollow = 2 * (np.tanh((T - 240) / 8) - np.tanh((T - 460) / 8))
+    signal = EMG(20, 120, 2, 1)(T) - hollow + EMG(8, 350, 3, 1)(T)
+    signal += np.random.default_rng(0).normal(0, 0.002, T.size)
+    flat = BaselineChoice("points", points_s=(0.0, 599.0))
+    found = measure_peaks(T, signal, Integration(flat)).peaks
+    assert [round(peak.retention_time_s) for peak in found] == [121]
+
+
 def test_manual_bounds_are_kept_to_the_sample() -> None:
     settings = Integration(BaselineChoice("valley"), manual_s=[(90.0, 115.0)], minimum_area=1e9)
     (peak,) = measure_peaks(T, made(), settings).peaks

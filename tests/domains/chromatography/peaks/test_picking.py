@@ -43,9 +43,11 @@ def test_noise_alone_has_no_peak(kind: str) -> None:
 
 
 def test_a_trace_without_noise_has_its_peaks_and_no_more() -> None:
-    """Smoothing undershoots at the feet by 1e-5 of the height: the flat between must not stand out."""
-    signal = sum(gauss(AT, c, s) for c, s in ((400, 6.0), (900, 10.0), (1600, 16.0)))
-    assert [pick.index for pick in picks(signal)] == [400, 900, 1600]
+    """Smoothing undershoots beside narrow peaks: the flat stretch between two must not stand out."""
+    centres = (300, 900, 1500, 2100, 2700)
+    signal = sum(gauss(AT, c, s) for c, s in zip(centres, (3, 3, 30, 30, 30), strict=True))
+    signal += np.random.default_rng(0).normal(0, 1e-13, AT.size)
+    assert [pick.index for pick in picks(signal)] == list(centres)
 
 
 def test_noise_beside_peaks_adds_none() -> None:
@@ -76,9 +78,9 @@ def test_a_shoulder_is_flagged(side: int) -> None:
 
 
 def test_a_dent_in_a_wide_peak_is_no_shoulder() -> None:
-    """A slip of the recorder of a tenth of the width: narrow peaks beside set no scale for a wide one."""
+    """A dent of a twelfth of the width, as a recorder leaves: narrow peaks set no scale for a wide one."""
     signal = gauss(AT, 2000, 100) + sum(gauss(AT, c, 8) for c in (300, 500, 700, 900))
-    signal += 0.03 * np.tanh((AT - 2100) / 4) * gauss(AT, 2100, 30)
+    signal -= gauss(AT, 2165, 8, 0.03)
     signal += np.random.default_rng(3).normal(0, 1e-4, AT.size)
     assert not any(pick.shoulder for pick in picks(signal))
 
