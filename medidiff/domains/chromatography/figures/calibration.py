@@ -38,7 +38,7 @@ def _curve(axes: Axes, curve: Calibration) -> None:
     x = np.linspace(0, 1.05 * float(curve.amounts.max()), 200)
     axes.plot(x, curve.response(x), color=COLOURS[0], lw=1.4)
     axes.plot(curve.amounts, curve.responses, "o", color=COLOURS[1], ms=4.5)
-    _dress(axes, "", "response")
+    _dress(axes, curve, "", "response")
 
 
 def _errors(axes: Axes, curve: Calibration) -> None:
@@ -47,12 +47,13 @@ def _errors(axes: Axes, curve: Calibration) -> None:
     errors = 100 * (curve.back[known] / curve.amounts[known] - 1)
     axes.axhline(0, color=GREY, lw=0.8)
     axes.plot(curve.amounts[known], errors, "o", color=COLOURS[1], ms=4.5)
-    axes.set_xlim(0, 1.05 * float(curve.amounts.max()))
     axes.margins(y=0.25)
-    _dress(axes, "amount", "calculated back, %")
+    _dress(axes, curve, "amount", "calculated back, %")
 
 
-def _dress(axes: Axes, x_label: str, y_label: str) -> None:
+def _dress(axes: Axes, curve: Calibration, x_label: str, y_label: str) -> None:
+    most = float(curve.amounts.max())
+    axes.set_xlim(-0.03 * most, 1.06 * most)
     axes.set_facecolor("white")
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set(color=GREY, linewidth=0.8)

@@ -121,6 +121,7 @@ def _dress(axes: Axes, unit: str, *, last: bool) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set(color=GREY, linewidth=0.8)
     axes.tick_params(labelsize=7.5, labelfontfamily=FONT, color=GREY, labelcolor=GREY)
+    axes.yaxis.get_offset_text().set(size=7.5, color=GREY, family=FONT)
     axes.grid(axis="y", color=RULE, linewidth=0.5)
     axes.set_axisbelow(True)
     if last:
