@@ -163,7 +163,7 @@ def _numeric_columns(block: _Block) -> list[int]:
     columns = []
     for column in range(len(looked[-1])):
         good = sum(column < len(row) and is_number(row[column]) for row in looked)
-        counter = bool(block.names) and _COUNTER.search(block.names[column].lower())
+        counter = column < len(block.names) and _COUNTER.search(block.names[column].lower())
         if good == len(looked) or (good > len(looked) / 2 and not counter):
             columns.append(column)
     return columns
