@@ -112,6 +112,8 @@ def _markup(start: str) -> Reader:
         return _gaml
     if root[1] in ("mzML", "indexedmzML"):
         return _mzml
+    if root[1] != "html" and "<!DOCTYPE" in start:
+        return _gaml
     known = {"mzXML": "mzXML", "mzData": "mzData", "html": "a web page", "Workbook": "a spreadsheet"}
     raise InputError(
         "file",

@@ -25,7 +25,7 @@ from medidiff.errors import InputError
 
 _RECORD = re.compile(r"\s*##([^=]*)=(.*)", re.DOTALL)
 _CURVES, _PAIRS, _PEAKS = "XYDATA", "XYPOINTS", "PEAKTABLE"
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_NUMBER = r"[+-]?+(?:\d++\.?+\d*+|\.\d++)(?:[eE][+-]?\d++)?+"  # possessive: linear in a long line
 _PAIR = re.compile(rf"({_NUMBER})(?: ?, ?| )({_NUMBER})[ ,;]*")
 _KEPT = (
     "TITLE",

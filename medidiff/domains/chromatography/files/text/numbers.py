@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 
 from medidiff.errors import InputError
 
-_SAMPLE = 200
+_SAMPLE, _MOST = 200, 0.5
 _LONGEST_QUOTED = 100_000  # Python's csv gives up above
 _NUMERIC_LINE = re.compile(r"[\s\d.,;+\-eE\"'’\u00a0\u202f]+")
 _DIGIT = re.compile(r"\d")
-_BLANK_ROW = re.compile(
-    r"\s*[+-]?[\d.]+(?:,\d+)?(?:[eE][+-]?\d+)?(?:\s+[+-]?[\d.]+(?:,\d+)?(?:[eE][+-]?\d+)?)+\s*"
-)
+_CELL = r"[+-]?+[\d.]++(?:,\d++)?+(?:[eE][+-]?\d++)?+"  # possessive: a long line is read once
+_BLANK_ROW = re.compile(rf"\s*+{_CELL}(?:\s++{_CELL})++\s*+")
 _NUMBER = re.compile(r"[+-]?(?:\d[\d.,'’\u00a0\u202f]*|[.,]\d+)(?:[eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?")
 _GROUPING = str.maketrans("", "", "'’\u00a0\u202f")
@@ -69,11 +68,11 @@ def find_delimiter(lines: Sequence[str]) -> str | None:
             if len(sample) == _SAMPLE:
                 break
     for delimiter in "\t;":
-        if sample and sum(delimiter in line for line in sample) > 0.9 * len(sample):
+        if sample and sum(delimiter in line for line in sample) > _MOST * len(sample):
             return delimiter
-    if sample and sum(bool(_BLANK_ROW.fullmatch(line)) for line in sample) > 0.9 * len(sample):
+    if sample and sum(bool(_BLANK_ROW.fullmatch(line)) for line in sample) > _MOST * len(sample):
         return BLANK
-    if sample and sum("," in line for line in sample) > 0.9 * len(sample):
+    if sample and sum("," in line for line in sample) > _MOST * len(sample):
         return ","
     return None
 
