@@ -85,12 +85,12 @@ def test_a_mark_that_could_be_either_is_refused(save: Save, rows: str, got: str)
 @pytest.mark.parametrize(
     ("header", "end", "last"),
     [
-        ("time_s,signal_V", 2.0, 2.0),
+        ("time_s,signal_V", 20.0, 20.0),
         ("Time [min],V", 2.0, 120.0),
         ("RT(min),V", 2.0, 120.0),
-        ("Retention time (seconds),V", 2.0, 2.0),
+        ("Retention time (seconds),V", 20.0, 20.0),
         ("time_h,V", 2.0, 7200.0),
-        ("time_ms,V", 2000.0, 2.0),
+        ("time_ms,V", 20000.0, 20.0),
         ("time,V", 20.0, 1200.0),
         ("time,V", 600.0, 600.0),
         ("", 20.0, 1200.0),
@@ -103,6 +103,17 @@ def test_the_unit_of_time_is_in_the_header_or_by_size(
     found = read_chromatogram(save(f"{header}\n{rows}\n"))
     assert found.time_s[-1] == last
     assert bool(found.notes) == (header in ("time,V", ""))
+
+
+@pytest.mark.parametrize(
+    ("header", "end", "likely"), [("time_s", 3, "minutes"), ("time_min", 2000, "seconds")]
+)
+def test_a_header_that_makes_a_run_too_short_or_long_is_doubted(
+    save: Save, header: str, end: float, likely: str
+) -> None:
+    found = read_chromatogram(save(f"{header};V\n" + "".join(f"{t};1\n" for t in np.linspace(0, end, 5))))
+    assert len(found.notes) == 1
+    assert likely in found.notes[0]
 
 
 def test_an_axis_of_wavelengths(save: Save) -> None:
@@ -147,6 +158,8 @@ def test_the_table_that_medidiff_writes(save: Save) -> None:
         "toluene": [1.0, 2.0],
         "o-xylene": [2.0, 3.0],
     }
+    with pytest.raises(InputError, match="different names"):
+        read_chromatogram(save(text.replace("o-xylene", "toluene")))
     spectrum = read_chromatogram(save("x_nm,signal\n190.0,0.5\n191.0,0.6\n"))
     assert (spectrum.axis, spectrum.points) == ("x_nm", 2)
 
@@ -269,6 +282,8 @@ def test_ezchrom_channels_follow_one_another(save: Save) -> None:
             read_chromatograms(save(_ezchrom(values)))
     with pytest.raises(InputError, match="line 9"):
         read_chromatograms(save(_ezchrom([2, 4, 6, 8, 12]).replace("\n4\n", "\nfour\n")))
+    with pytest.raises(InputError, match="sampling rate in Hz"):
+        read_chromatograms(save(_ezchrom([2, 4, 6, 8, 12]).replace("Hz", "Pts/min")))
 
 
 def test_chromeleon_with_comma_is_chromeleon_with_point(chromatography_data: Path) -> None:

@@ -32,6 +32,7 @@ from medidiff.errors import InputError
 LONGEST_IN_MINUTES = 180.0
 """A run without a unit that ends later than this is taken to be in seconds."""
 
+_SHORTEST_S, _LONGEST_S = 5.0, 86400.0  # of a run: outside, its header is doubted
 _SIGNAL = "signal"
 _TIME_NAME = re.compile(r"time|zeit|temps|retention|^r\.?t\b|^min|^sec|^t$|^s$|^x$")
 _COUNTER = re.compile(r"^(step|index|idx|point|scan|row|no\b|nr\b|#|iter|run|sample)")
@@ -131,14 +132,15 @@ def _loose(cell: str) -> float:
 
 def _traces(block: _Block, origin: str, keep: bool) -> list[Chromatogram]:
     lowered = [name.lower() for name in block.names]
-    if all(any(pattern.search(name) for name in lowered) for pattern in _PEAK_TABLE):
+    own = lowered[1:2] == [_SIGNAL] and (lowered[0] == TIME or lowered[0].startswith("x_"))
+    if not own and all(any(pattern.search(name) for name in lowered) for pattern in _PEAK_TABLE):
         raise _bad("rows of a time and a signal", "a table of peaks")
     columns = _numeric_columns(block)
     if len(columns) < 2:
         raise bad_line(block.rows.numbers[0], "a time and a signal", "one number")
     table = read_columns(block.rows, columns)
     names = [block.names[c] if block.names else "" for c in columns]
-    if len(names) > 1 and names[1] == _SIGNAL and (names[0] == TIME or names[0].startswith("x_")):
+    if own:
         return [_own(block, table, names, origin)]
     at = next((i for i, name in enumerate(names) if _TIME_NAME.search(name.lower())), 0)
     metadata = _metadata(block) if keep else {}
@@ -152,6 +154,8 @@ def _traces(block: _Block, origin: str, keep: bool) -> list[Chromatogram]:
 def _own(block: _Block, table: NDArray[np.float64], names: list[str], origin: str) -> Chromatogram:
     """A table as `Chromatogram.write` makes it, to the bit."""
     _check_times(table[:, 0], block.rows.numbers)
+    if len(set(names)) < len(names):
+        raise _bad("columns of different names", "one twice")
     components = {name: table[:, i] for i, name in enumerate(names) if i > 1}
     return Chromatogram(table[:, 0], table[:, 1], axis=names[0], components=components, origin=origin)
 
@@ -237,6 +241,10 @@ def _axis(name: str, x: NDArray[np.float64], notes: list[str]) -> tuple[str, flo
     unit = _UNIT.search(name)
     seconds = seconds_in(unit[1] if unit else name)
     if seconds is not None:
+        lasts = (x[-1] - x[0]) * seconds
+        if not _SHORTEST_S <= lasts <= _LONGEST_S:
+            likely = "minutes" if lasts < _SHORTEST_S else "seconds or milliseconds"
+            notes.append(f"By its header the run lasts {lasts:.3g} s: its times are more likely in {likely}.")
         return TIME, seconds
     if unit and "time" not in name.lower():
         return axis_name(unit[1]), 1.0

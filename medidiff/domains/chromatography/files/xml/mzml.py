@@ -23,6 +23,7 @@ from medidiff.domains.chromatography.files.units import label
 from medidiff.domains.chromatography.files.xml.arrays import decode_array, length
 from medidiff.domains.chromatography.files.xml.markup import Element, parse
 from medidiff.errors import InputError
+from medidiff.io.opening import naming
 
 ROOT = frozenset({"mzML", "indexedmzML"})
 _TIME, _INTENSITY = "MS:1000595", "MS:1000515"
@@ -105,16 +106,19 @@ class _Reader:
         if time.values.shape != signal.values.shape:
             raise _bad(what, f"{time.values.size} intensities", f"{signal.values.size}")
         about = next(signal.terms[name] for name in _SIGNALS if name in signal.terms)
-        self.traces.append(
-            Chromatogram(
-                time.values * _seconds(time.terms[_TIME], what),
-                signal.values,
-                signal_unit=label(about.get("unitName", "")),
-                detector=self._detector(element),
-                metadata={**self.run, "chromatogram": element.attributes.get("id", "")} if self.keep else {},
-                origin=self.origin,
+        with naming(what):
+            self.traces.append(
+                Chromatogram(
+                    time.values * _seconds(time.terms[_TIME], what),
+                    signal.values,
+                    signal_unit=label(about.get("unitName", "")),
+                    detector=self._detector(element),
+                    metadata={**self.run, "chromatogram": element.attributes.get("id", "")}
+                    if self.keep
+                    else {},
+                    origin=self.origin,
+                )
             )
-        )
 
     def spectrum(self, element: Element) -> None:
         """Keep time and summed intensity of an MS1 spectrum.
