@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -173,10 +174,15 @@ def test_drafts_of_the_format_are_refused(save: Save) -> None:
 
 
 def test_a_zlib_bomb_in_an_array_is_stopped(save: Save) -> None:
-    """64 MiB of zeros in 64 kB, declared as six values."""
-    time = _time(compression=_ZLIB, data=b"\0" * (64 << 20))
-    with pytest.raises(InputError) as error:
-        read_chromatogram(save(_file(_chromatogram(time))))
+    """64 MiB of zeros in 64 kB, declared as six values: refused before they fill the memory."""
+    path = save(_file(_chromatogram(_time(compression=_ZLIB, data=b"\0" * (64 << 20)))))
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError) as error:
+            read_chromatogram(path)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
     assert error.value.got == "more"
 
 
