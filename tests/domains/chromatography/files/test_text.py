@@ -128,6 +128,24 @@ def test_columns_are_traces_and_counters_are_none(save: Save) -> None:
     assert (second.detector, second.signal_unit, second.signal.tolist()) == ("B", "pA", [5.0, 6.0, 7.0])
 
 
+def test_each_signal_has_the_time_before_it(save: Save) -> None:
+    first, second = read_chromatograms(save("Time A (s);A;Time B (s);B\n0;1;5;4\n10;2;15;5\n20;3;25;6\n"))
+    assert (first.time_s.tolist(), first.signal.tolist()) == ([0.0, 10.0, 20.0], [1.0, 2.0, 3.0])
+    assert (second.time_s.tolist(), second.signal.tolist()) == ([5.0, 15.0, 25.0], [4.0, 5.0, 6.0])
+
+
+@pytest.mark.parametrize("header", ["time_s;time_min", "time_s;step", "step;index"])
+def test_a_table_always_has_a_signal(save: Save, header: str) -> None:
+    found = read_chromatogram(save(header + "\n0;1\n10;2\n20;3\n"))
+    assert found.signal.tolist() == [1.0, 2.0, 3.0]
+
+
+def test_a_short_table_is_passed_over_with_a_note(save: Save) -> None:
+    rows = "".join(f"{t};1.5\n" for t in range(200))
+    found = read_chromatogram(save(f"Limits\n0;100\nTime (s);mV\n{rows}"))
+    assert (found.points, found.notes) == (200, ("Passed over: 1 short table of numbers.",))
+
+
 def test_blocks_below_one_another(save: Save) -> None:
     """As in a MassHunter export: a path in the title gives its kind and last part only."""
     block = '"Path","File","Date","Sample","Misc"\n"C:\\Jane\\","x.D","04 Sep","Jane"," "\n'
