@@ -74,6 +74,7 @@ def test_marks_of_thousands(save: Save, rows: str, values: list[float]) -> None:
     [
         ("1,234\t5,678\n2,345\t6,789\n", "commas before three digits in every number that has one"),
         ("0.5\t1,5\n1.0\t2,5\n", "points and commas mixed"),
+        ("0.5\t1.234,5\n1.0\t2.234,5\n", "points and commas mixed"),
     ],
 )
 def test_a_mark_that_could_be_either_is_refused(save: Save, rows: str, got: str) -> None:
