@@ -40,9 +40,6 @@ _OTHER_COMPRESSION = {
     "MS:1003088": "truncation and zlib",
     "MS:1003089": "truncation, delta prediction and zlib",
     "MS:1003090": "truncation, linear prediction and zlib",
-    "MS:1003780": "zstd",
-    "MS:1003781": "byte shuffling and zstd",
-    "MS:1003782": "dictionary and zstd",
 }
 _UNITS_OF_TIME = {"UO:0000010": 1.0, "UO:0000031": 60.0, "UO:0000028": 1e-3}
 _KINDS = {
