@@ -30,7 +30,8 @@ Array = NDArray[np.float64]
 
 _WIDTH, _LEFT, _RIGHT = 11.0, 0.95, 0.35
 _TRACE, _MAP = 3.3, 2.5
-_PLACES, _TIMES = 320, 1000  # of the lower panel's picture
+_TIMES = 1000  # of the lower panel's picture
+_FEWEST_PLACES, _MOST_PLACES = 60, 320  # of it; 8 in a standard deviation, where that lies between
 _APART = 0.075  # of the width, between two labels of one line
 _LINES = 4  # of labels at most
 _MOST_LABELS = 16
@@ -119,7 +120,9 @@ def _inside(axes: Axes, *, simulation: Simulation) -> None:
         axes.set_ylim(0, length)
     else:
         note = "inside the column (each place scaled by its peak's height)"
-        x = length * np.arange(1, _PLACES + 1) / _PLACES
+        sharp = float(simulation.transport.plates.max()) ** 0.5
+        places = int(np.clip(8 * sharp, _FEWEST_PLACES, _MOST_PLACES))
+        x = length * np.arange(1, places + 1) / places
         times = np.linspace(t[0], t[-1], min(t.size, _TIMES))
         c = column_profile(system, x, times, dispersion=simulation.dispersion)
         axes.imshow(
