@@ -122,8 +122,9 @@ def forecast_langmuir(
     share = loading / (1 + loading)
     effective = np.minimum(units, 8 / share**2)
     alone = (2 * tolerance) ** (1 / 3)
-    step = float((0.5 * np.sqrt(34 * alone) * effective**0.25 / kd).min())
-    cells = max(_LEAST_CELLS, int(np.ceil((units / kd).max() / (2 * step))))
+    own = 0.5 * np.sqrt(34 * alone) * effective**0.25 / kd
+    step = float(own.min())
+    cells = max(_LEAST_CELLS, int(np.ceil((units / kd / (2 * own)).max())))
     if units.min() < -np.log(_SPIKE):
         step = min(step, _SPIKE_STEP / float(kd.max()))
     last = _last(times, transport, injection)
