@@ -146,8 +146,10 @@ def test_loading_decides() -> None:
     assert "loading" not in warned(short(4e-4 / per_b))
     said = warned(short(4e-3 / per_b))
     assert "loading 0.004 (sum of b c at the apices): peaks would come about 0.76 %" in said
+    per_b = (simulate(dispersed(1e-6)).loading or 0.0) / 1e-6
+    assert simulate(dispersed(4.9e-3 / per_b)).engine == "fft"
     with pytest.raises(InputError) as error:
-        simulate(dispersed(0.2, area=3.0))
+        simulate(dispersed(5.1e-3 / per_b))
     assert error.value.fix == "Take --engine pde, which solves both, or --dispersion none."
     assert error.value.argument
     assert "loading" in warned(dispersed(0.2, area=3.0), engine="fft")
@@ -330,6 +332,11 @@ def test_the_profile_ends_at_the_outlet_and_keeps_its_area() -> None:
     mean = (c[0, 1] * t).sum() / c[0, 1].sum()
     assert mean == pytest.approx(flight * (1 + system.transport().k[0]) + 0.5, abs=1e-3)
     assert flight > system.hold_up_s / 2
+    # With dispersion the variance, too, is that of a column as long as the way so far.
+    inside = column_profile(system, [15.0], t)[0, 0]
+    variance = (inside * (t - mean) ** 2).sum() / inside.sum() - 1 / 12
+    share = flight / system.hold_up_s
+    assert variance == pytest.approx(share * system.transport().variance_s2[0], rel=1e-4)
 
 
 def test_named_choices_are_the_same_at_the_command_line() -> None:

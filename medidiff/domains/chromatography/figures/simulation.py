@@ -121,8 +121,8 @@ def _inside(axes: Axes, *, simulation: Simulation) -> None:
     else:
         note = "inside the column (each place scaled by its peak's height)"
         sharp = float(simulation.transport.plates.max()) ** 0.5
-        places = int(np.clip(8 * sharp, _FEWEST_PLACES, _MOST_PLACES))
-        x = length * np.arange(1, places + 1) / places
+        count = int(np.clip(8 * sharp, _FEWEST_PLACES, _MOST_PLACES))
+        x = length * np.arange(1, count + 1) / count
         times = np.linspace(t[0], t[-1], min(t.size, _TIMES))
         c = column_profile(system, x, times, dispersion=simulation.dispersion)
         axes.imshow(
