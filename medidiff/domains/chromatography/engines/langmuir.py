@@ -2,9 +2,8 @@
 
 Three grids, of 1, 2 and 3 boxes where the first has one in X and in tau, are extrapolated on means over the
 steps of the first: each error has even powers of the step alone, so that two grids give order 4 and three
-give 6. That holds where jumps of the inlet lie on step edges, as those of a rectangle do here, tailed or not,
-and for a smooth (Gaussian) inlet; a sampled injection has kinks inside the steps, which leave order 2 with a
-small constant.
+give 6. That asks for jumps and kinks of the inlet on step edges, where `inlet` puts them: rectangles, tailed
+or not, a Gaussian and sampled injections reach orders 2, 4 and 6 alike.
 
 The outlet at the times of the user is the slope of a spline of degree 7 through the cumulated means, whose
 values on the step edges are as exact as the means; what is not retained at all keeps its jumps, because
@@ -37,9 +36,12 @@ TOLERANCE = 1e-5
 LIMIT_S = 600.0  # of the forecast, on one core of a small machine
 LEVELS = (1, 2, 3)
 _SECONDS_BOX = 6e-8  # of one analyte in one box, with the train of small ripples ahead of a peak
+_FLOOR = 1e-7  # of tolerance and peak: below, an analyte has not come or has gone
 _REACH = 9.0  # standard deviations on either side of a peak that are computed
 _SPLINE = 7
 _LEAST_CELLS = 32
+_NO_LOADING = 1e-12  # b c of an analyte that saturates nothing
+_LEAST = float(np.finfo(np.float64).tiny)
 _SPIKE = 1e-13
 _SPIKE_STEP = 0.25  # of 1/kd, where what is not retained keeps its jumps
 _FAR = 100.0  # times the tolerance: an estimated error above it is told
@@ -84,7 +86,10 @@ def langmuir_curves(
             argument=True,
         )
     phases = divide(injection_breaks(injection), _last(times, transport, injection), cost.step_s)
-    levels = [_level(transport, b, inlet, injection, phases, cost.cells, factor) for factor in LEVELS]
+    floors = _FLOOR * tolerance * b * inlet * _dilution(transport, injection)
+    levels = [
+        _level(transport, b * inlet, injection, phases, cost.cells, factor, floors) for factor in LEVELS
+    ]
     best, estimate = richardson(levels)
     if not np.isfinite(best).all():
         raise InputError(
@@ -117,13 +122,14 @@ def forecast_langmuir(
     times = check_times(t)
     b, inlet = _check(transport, b_m3_per_mol, inlet_mol_m3, tolerance)
     units, kd = transport.transfer_units, transport.kd_per_s
-    height, sigma = highest_rate(injection), np.sqrt(transport.kinetic_variance_s2)
-    loading = float((b * inlet * np.minimum(1.0, 1 / (height * np.sqrt(2 * np.pi) * sigma))).sum())
+    sigma = np.sqrt(transport.kinetic_variance_s2)
+    loading = float((b * inlet * _dilution(transport, injection)).sum())
     share = loading / (1 + loading)
     effective = np.minimum(units, 8 / share**2)
-    alone = (2 * tolerance) ** (1 / 3)
-    step = float((0.5 * np.sqrt(34 * alone) * effective**0.25 / kd).min())
-    cells = max(_LEAST_CELLS, int(np.ceil((units / kd).max() / (2 * step))))
+    alone = (1.5 * tolerance) ** (1 / 3)
+    own = 0.5 * np.sqrt(34 * alone) * effective**0.25 / kd
+    step = float(own.min())
+    cells = max(_LEAST_CELLS, int(np.ceil((units / kd / (2 * own)).max())))
     if units.min() < -np.log(_SPIKE):
         step = min(step, _SPIKE_STEP / float(kd.max()))
     last = _last(times, transport, injection)
@@ -149,20 +155,20 @@ def richardson(levels: list[Array], factors: tuple[int, ...] = LEVELS) -> tuple[
 
 def _level(
     transport: Transport,
-    b: Array,
-    inlet: Array,
+    highest: Array,
     injection: Injection,
     phases: list[Phase],
     cells: int,
     factor: int,
+    floors: Array,
 ) -> Array:
     """Means of b c at the outlet over the steps of the first grid, from one `factor` times as fine."""
     fine = [Phase(phase.start_s, phase.end_s, factor * phase.steps) for phase in phases]
     rates = np.concatenate([step_means(injection, phase.edges_s) for phase in fine])
     lengths = np.concatenate([np.full(phase.steps, phase.step_s) for phase in fine])
-    inflow = (b * inlet)[:, None] * (rates / highest_rate(injection))
-    out = march(inflow, transport.kd_per_s, transport.transfer_units, lengths, factor * cells)
-    return np.asarray(out.reshape(len(b), -1, factor).mean(axis=2))
+    inflow = highest[:, None] * (rates / highest_rate(injection))
+    out = march(inflow, transport.kd_per_s, transport.transfer_units, lengths, factor * cells, floors)
+    return np.asarray(out.reshape(len(highest), -1, factor).mean(axis=2))
 
 
 def _at(tau: Array, edges: Array, means: Array, breaks: list[float]) -> Array:
@@ -182,6 +188,12 @@ def _at(tau: Array, edges: Array, means: Array, breaks: list[float]) -> Array:
     return out
 
 
+def _dilution(transport: Transport, injection: Injection) -> Array:
+    """The outlet's peak of the linear column in units of the inlet's, (n,), about."""
+    spread = np.sqrt(2 * np.pi * transport.kinetic_variance_s2)
+    return np.asarray(np.minimum(1.0, 1 / (highest_rate(injection) * spread)))
+
+
 def _last(t: Array, transport: Transport, injection: Injection) -> float:
     """Where the march ends, in tau: the last time asked for, but after the injection has begun."""
     return max(float(t[-1]) - transport.t0_s, injection.begin_s + transport.t0_s / 100)
@@ -190,20 +202,22 @@ def _last(t: Array, transport: Transport, injection: Injection) -> float:
 def check_loading(
     transport: Transport, b_m3_per_mol: ArrayLike, inlet_mol_m3: ArrayLike, engine: str
 ) -> tuple[Array, Array]:
-    """Langmuir's b and the inlet's concentrations, (n,) each; InputError where one is not above 0."""
-    found = []
-    for what, values in (("b", b_m3_per_mol), ("inlet concentration", inlet_mol_m3)):
-        array = np.atleast_1d(np.asarray(values, np.float64))
-        if array.shape != (len(transport.names),) or not (np.isfinite(array).all() and (array > 0).all()):
+    """Langmuir's b and the inlet's concentrations, (n,) each; InputError where one cannot be.
+
+    A b of 0 becomes one so small that it shares in no saturation to 12 digits.
+    """
+    names = len(transport.names)
+    b, inlet = (np.atleast_1d(np.asarray(v, np.float64)) for v in (b_m3_per_mol, inlet_mol_m3))
+    for what, values, least in (("b of at least", b, 0.0), ("inlet concentration above", inlet, _LEAST)):
+        if values.shape != (names,) or not (np.isfinite(values).all() and (values >= least).all()):
             raise InputError(
                 engine,
-                expected=f"{what} above 0 for each of {len(transport.names)} analytes",
-                got=np.array2string(array, precision=4, threshold=6),
+                expected=f"{what} 0 for each of {names} analytes",
+                got=np.array2string(values, precision=4, threshold=6),
                 fix="Give m3/mol and mol/m3; an analyte that is absent is left out.",
                 argument=True,
             )
-        found.append(array)
-    return found[0], found[1]
+    return np.maximum(b, _NO_LOADING / inlet), inlet
 
 
 def _check(transport: Transport, b: ArrayLike, inlet: ArrayLike, tolerance: float) -> tuple[Array, Array]:

@@ -6,8 +6,8 @@
 Fifth-order upwind finite volumes in space, Radau IIA of order 5 in time with one real and one complex banded
 factorisation (`marching.finite_volumes`, `marching.stepping`). `upwind1` with backward Euler and `central`
 with Crank-Nicolson stand in for the finite differences of the paper, whose scheme is not known. A peak of
-sigma seconds is sigma u/(1 + k) wide in the column, a dozen cells of the fifth order; a first-order scheme of
-M cells adds mean^2/M to its variance and needs M far above the number of plates.
+sigma seconds is sigma u/(1 + k) wide in the column, which takes 18 cells of the fifth order; a first-order
+scheme of M cells adds mean^2/M to its variance and needs M far above the number of plates.
 
 What is not retained at all, e^-N of the area, is part of the curve here, smeared over a few cells.
 """
@@ -41,7 +41,7 @@ from medidiff.errors import InputError
 
 Array = NDArray[np.float64]
 
-CELLS_PER_SIGMA, STEPS_PER_SIGMA = 12.0, 7.0
+CELLS_PER_SIGMA, STEPS_PER_SIGMA = 18.0, 8.0
 LEAST_CELLS_PER_SIGMA = 5.0
 LIMIT_S = 600.0  # of the forecast, on one core of a small machine
 _METHODS: dict[Scheme, Method] = {
@@ -83,7 +83,7 @@ def pde_curves(
 ) -> Curves:
     """Outlet curves (n, points) in 1/s at the times `t` (points,), any rising order, for a unit area each.
 
-    cells, step_s: of all analytes; by default 12 cells and 7 steps in a standard deviation of each peak.
+    cells, step_s: of all analytes; by default 18 cells and 8 steps in a standard deviation of each peak.
     Raises InputError for an open column with dispersion, and with the forecast above `limit_s` seconds.
     """
     times = check_times(t)
@@ -118,7 +118,7 @@ def forecast_pde(
     wide = np.sqrt(transport.variance_s2 + injection.variance_s2)
     for row, name in enumerate(transport.names):
         sigmas = float(transport.mean_s[row] / sigma[row])
-        count = cells or pde_cells(sigmas, float(transport.peclet[row]))
+        count = cells or pde_cells(sigmas)
         step = step_s or float(sigma[row] / STEPS_PER_SIGMA)
         last = transport.mean_s[row] + injection.mean_s + 12 * wide[row] + 40 / transport.kd_per_s[row]
         end = min(float(t[-1]) + step, max(float(last), injection.end_s))
@@ -128,10 +128,9 @@ def forecast_pde(
     return tuple(found)
 
 
-def pde_cells(sigmas: float, peclet: float) -> int:
+def pde_cells(sigmas: float) -> int:
     """Cells of a column that is `sigmas` standard deviations of the peak long."""
-    layer = min(_LAYER_CELLS * peclet, _MOST_LAYER_CELLS) if np.isfinite(peclet) else 0
-    return int(np.ceil(max(CELLS_PER_SIGMA * sigmas, layer, _LEAST_CELLS)))
+    return int(np.ceil(max(CELLS_PER_SIGMA * sigmas, _LEAST_CELLS)))
 
 
 def _check(transport: Transport, cells: int | None, step_s: float | None, scheme: str) -> None:

@@ -135,10 +135,7 @@ def forecast_pde_langmuir(
     """Cells of the column and seconds."""
     times = check_times(t)
     sigma = np.sqrt(transport.variance_s2)
-    count = cells or max(
-        pde_cells(float(mean / wide), float(pe))
-        for mean, wide, pe in zip(transport.mean_s, sigma, transport.peclet, strict=True)
-    )
+    count = cells or pde_cells(float((transport.mean_s / sigma).max()))
     lasts = max(float(times[-1]) - injection.begin_s, 0.0)
     evaluations = _EVALUATIONS_SIGMA * (lasts / float(sigma.min()) + 2)
     return count, evaluations * 2 * len(sigma) * count * _SECONDS_UNKNOWN

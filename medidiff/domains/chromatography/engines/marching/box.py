@@ -13,7 +13,7 @@ is one concave equation for y, whatever the number of analytes: what Newton's me
 formula solves for n rates is here one number. The error has even powers of the steps alone (Keller's box).
 
 Analytes that have not arrived, or have left, are not computed: each X cell keeps for each of them the steps
-between which its inflow is above 1e-18 of the inlet's.
+between which its inflow is above a floor.
 """
 
 from __future__ import annotations
@@ -32,14 +32,22 @@ _NOTHING = 1e-18  # of the largest inflow
 _SETTLED, _TRIES = 1e-8, 50  # of y: the step is then right to its square
 
 
-def march(inflow: Array, kd_per_s: Array, transfer_units: Array, steps_s: Array, cells: int) -> Array:
+def march(
+    inflow: Array,
+    kd_per_s: Array,
+    transfer_units: Array,
+    steps_s: Array,
+    cells: int,
+    floors: Array | None = None,
+) -> Array:
     """What leaves the column, (n, steps): g = b c in the middle of each step, for that which enters.
 
-    inflow: (n, steps) means of b c over the steps; steps_s: (steps,) their lengths. NaN where Newton's method
+    inflow: (n, steps) means of b c over the steps; steps_s: (steps,) their lengths; floors: (n,) of g, below
+    which nothing is there, by default 1e-18 of the highest inflow. NaN where Newton's method
     found no rate. MissingError without numba.
     """
     g = np.ascontiguousarray(inflow, np.float64).copy()
-    floors = _NOTHING * np.abs(g).max(axis=1)
+    floors = _NOTHING * np.abs(g).max(axis=1) if floors is None else floors
     _compiled()(g, kd_per_s, transfer_units / cells / 2, steps_s / 2, cells, floors)
     return g
 

@@ -8,13 +8,17 @@ stencil would leave the column, the four nearest cells are taken, one order lowe
 order 5 for smooth curves (Gustafsson 1975, Math Comp 29:396) and all eigenvalues in the left half plane: the
 five nearest do not. `upwind1` and `central` are the schemes of first and second order.
 
-The inlet's face carries exactly what is injected (Danckwerts 1953, Chem Eng Sci 2:1), so mass is exact; the
-outlet's carries the value there without a gradient.
+The inlet's face carries exactly what is injected (Danckwerts 1953, Chem Eng Sci 2:1), so mass is exact. The
+outlet's carries the value there, without a gradient. Its layer of thickness 1/Pe is usually far thinner than
+a cell: the last value is that of a cubic and a term e^(Pe (X - 1)) that makes the slope 0, together of the
+means of the last four cells. A thick layer so becomes the polynomial without slope, a thin one the outer
+flux.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import factorial
 from typing import Any, Literal
 
 import numpy as np
@@ -24,6 +28,7 @@ from scipy import sparse
 Scheme = Literal["upwind5", "upwind1", "central"]
 SCHEMES: tuple[Scheme, ...] = ("upwind5", "upwind1", "central")
 FEWEST_CELLS = 8  # below, the closures at both ends meet
+_TERMS = 40  # of a series whose terms fall like 4^k/k!
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,10 @@ class Cells:
 def build_cells(count: int, peclet: float, scheme: Scheme = "upwind5") -> Cells:
     """Divide the column into `count` equal cells; `peclet` may be infinite."""
     values, gradients = (_at_faces(count, scheme, derivative) for derivative in (0, 1))
+    if scheme == "upwind5" and np.isfinite(peclet):
+        values = values.tolil()
+        values[count, count - 4 :] = layer_weights(peclet / count)
+        values = values.tocsr()
     flux = values - gradients * (count / peclet) if np.isfinite(peclet) else values
     matrix = (-count * (flux[1:] - flux[:-1])).tocsr()
     return Cells(count, matrix, values[count].toarray().ravel())
@@ -53,6 +62,20 @@ def face_weights(cells: range, face: int, derivative: int = 0) -> NDArray[np.flo
     means = ((left + 1) ** powers - left**powers) / powers
     wanted = np.zeros(len(cells))
     wanted[derivative] = 1.0
+    return np.asarray(np.linalg.solve(means, wanted))
+
+
+def layer_weights(cell_peclet: float) -> NDArray[np.float64]:
+    """Weights on the means of the last four cells that give the value at the outlet, where the slope is 0."""
+    powers = np.arange(4)[:, None] + 1
+    left, p = np.arange(-4.0, 0.0), cell_peclet
+    means = ((left + 1) ** powers - left**powers) / powers
+    if p >= 1:  # x - e^(p x)/p, with x = 0 at the outlet
+        means[1] -= (np.exp(p * (left + 1)) - np.exp(p * left)) / p**2
+        wanted = np.array([1.0, -1 / p, 0.0, 0.0])
+    else:  # the same less its part that 1, x^2 and x^3 make: (e^(p x) - its first four terms)/p^4
+        means[1] = sum(p ** (k - 5) * ((left + 1) ** k - left**k) / factorial(k) for k in range(5, _TERMS))
+        wanted = np.array([1.0, 0.0, 0.0, 0.0])
     return np.asarray(np.linalg.solve(means, wanted))
 
 

@@ -1,8 +1,9 @@
 """An injection of unit area in time steps: what the engines that march in time let in.
 
-Jumps of the rate lie on step edges, else every scheme falls to first order there (a sampled injection of many
-pieces keeps its ends alone). A step's inflow is the projection of the rate on polynomials by Gauss-Legendre
-quadrature, and the whole is scaled to the area of the injection, so that mass is exact to rounding.
+Jumps and kinks of the rate lie on step edges, else every scheme falls to first or second order there: those
+of a sampled injection are its samples, so that a step is never longer than theirs. A step's inflow is the
+projection of the rate on polynomials by Gauss-Legendre quadrature, and the whole is scaled to the area of
+the injection, so that mass is exact to rounding.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from medidiff.errors import InputError
 
 Array = NDArray[np.float64]
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
-_MOST_PIECES = 4
-_LOOKS = 4097  # odd: the middle of a Gaussian is among them
+_LOOKS = 4096  # for the highest rate, and even: the middle of a Gaussian is among them
+_SAME = 1e-9  # of a step
 
 
 @dataclass(frozen=True)
@@ -51,19 +52,24 @@ def injection_breaks(injection: Injection) -> tuple[float, ...]:
     """Where the rate begins, ends and is not smooth, rising; one time for an impulse."""
     if is_impulse(injection):
         return (injection.begin_s,)
-    pieces = injection.pieces
-    if len(pieces) > _MOST_PIECES:
-        return (injection.begin_s, injection.end_s)
-    return tuple(sorted({injection.begin_s, injection.end_s, *(edge for piece in pieces for edge in piece)}))
+    return tuple(sorted({edge for piece in injection.pieces for edge in piece}))
 
 
 def divide(breaks: tuple[float, ...], end_s: float, longest_s: float) -> list[Phase]:
-    """Phases from the first break to `end_s` whose steps are at most `longest_s` and end on the breaks."""
+    """Phases from the first break to `end_s` whose steps are at most `longest_s` and end on the breaks.
+
+    Neighbours of one step are one phase.
+    """
     inner = [edge for edge in breaks if edge < end_s]
     edges = [*inner, max(end_s, breaks[0])]
-    return [
-        Phase(a, b, max(1, math.ceil((b - a) / longest_s * (1 - 1e-9)))) for a, b in pairwise(edges) if b > a
-    ]
+    phases: list[Phase] = []
+    for a, b in pairwise(edges):
+        phase = Phase(a, b, max(1, math.ceil((b - a) / longest_s * (1 - 1e-9))))
+        if phases and abs(phases[-1].step_s / phase.step_s - 1) < _SAME:
+            last = phases.pop()
+            phase = Phase(last.start_s, b, last.steps + phase.steps)
+        phases.append(phase)
+    return phases
 
 
 def step_means(injection: Injection, edges_s: Array) -> Array:
@@ -98,5 +104,6 @@ def highest_rate(injection: Injection) -> float:
             argument=True,
         )
     breaks = injection_breaks(injection)
-    times = np.concatenate([np.linspace(a, b, _LOOKS) for a, b in pairwise(breaks)])
+    looks = 1 + max(1, _LOOKS // (len(breaks) - 1))
+    times = np.concatenate([np.linspace(a, b, looks) for a, b in pairwise(breaks)])
     return float(injection.rate(times).max())
