@@ -28,7 +28,7 @@ from medidiff.domains.chromatography.model.injection import GaussianInjection, R
 from medidiff.domains.chromatography.model.oven import Oven
 from medidiff.domains.chromatography.model.system import System, check_dispersion, named_system
 from medidiff.domains.chromatography.model.units import from_celsius, to_celsius
-from medidiff.domains.chromatography.summary import Peaks, linear_peaks
+from medidiff.domains.chromatography.summary import Peaks, linear_peaks, sampled_apices
 from medidiff.errors import InputError
 from medidiff.progress import Progress, Report, silent
 from medidiff.runs.clock import Clock, finish_report
@@ -49,7 +49,8 @@ class Simulation:
     """Concentrations (n, points) in mol/m³ at the detector, over `time_s`.
 
     engine, dispersion: what was used. transport, peaks: of an isothermal column, as the linear engines see
-    it; else None. retention_s, sigma_s: of the peaks, (n,). warnings: sentences.
+    it, but apices as they are with loading; else None. retention_s: of the apices; sigma_s; (n,) each.
+    loading: sum of b c at the linear apices. warnings: sentences.
     """
 
     system: System
@@ -61,6 +62,7 @@ class Simulation:
     sigma_s: NDArray[np.float64]
     transport: Transport | None = None
     peaks: Peaks | None = None
+    loading: float | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -105,6 +107,8 @@ def simulate(
     warnings += summary.physics_warnings(system, transport, named)
     if total is not None and (said := summary.loading_warning(total, chosen)):
         warnings.append(said)
+    if total is not None and chosen in ("nonlinear", "pde"):
+        peaks = sampled_apices(peaks, system, curves.c)
     return Simulation(
         system,
         chosen,
@@ -115,6 +119,7 @@ def simulate(
         peaks.sigma_s,
         transport,
         peaks,
+        total,
         tuple(dict.fromkeys(warnings)),
     )
 
@@ -300,7 +305,7 @@ def _facts(simulation: Simulation) -> dict[str, Any]:
     }
     facts["analytes"] = summary.analyte_facts(system, transport, peaks)
     facts["resolution"] = [{"between": [a, b], "resolution": value} for a, b, value in peaks.neighbours]
-    facts["loading"] = summary.loading(system, peaks)
+    facts["loading"] = simulation.loading
     return facts
 
 

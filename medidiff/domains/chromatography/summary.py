@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -69,7 +69,17 @@ def _apex(
     one: Transport, injection: Injection, detector_s: float, mean: float, sigma: float
 ) -> tuple[float, float]:
     t = mean + sigma * np.linspace(-2.0, 1.0, 121)
-    c = fft_curves(t, one, injection, detector_s=detector_s).c[0]
+    return _highest(t, fft_curves(t, one, injection, detector_s=detector_s).c[0])
+
+
+def sampled_apices(peaks: Peaks, system: System, c: Array) -> Peaks:
+    """The same peaks with apices and heights of curves (n, points) in mol/m³: with loading they move."""
+    apex, height = np.array([_highest(system.time_s, row) for row in c]).T
+    return replace(peaks, apex_s=apex, height_per_s=height / system.areas)
+
+
+def _highest(t: Array, c: Array) -> tuple[float, float]:
+    """Time and height of the highest sample, by a parabola through it and its neighbours."""
     top = int(c.argmax())
     if not 0 < top < len(c) - 1:
         return float(t[top]), float(c[top])
@@ -82,7 +92,8 @@ def _apex(
 def analyte_facts(system: System, transport: Transport, peaks: Peaks) -> dict[str, dict[str, Any]]:
     """Name -> numbers of the column ("k" to "plates") and of the peak at the detector.
 
-    effective_kd_per_s: the kd that would make all of the column's width without dispersion.
+    effective_kd_per_s: the kd that would make all of the column's width without dispersion. Of the peak, mean
+    and sigma are the linear column's; with loading, apex and height are not.
     """
     b = system.langmuir_b_m3_mol
     effective = 2 * transport.k * transport.t0_s / transport.variance_s2
@@ -134,9 +145,9 @@ def peak_warnings(system: System, peaks: Peaks) -> list[str]:
     axis = system.time_s
     before = ndtr((axis[0] - peaks.mean_s) / peaks.sigma_s)
     after = ndtr((peaks.mean_s - axis[-1]) / peaks.sigma_s)
-    for name, share in zip(peaks.names, (before + after).tolist(), strict=True):
-        if share > _OUTSIDE:
-            found.append(f"about {100 * share:.2g} % of {name} lies outside of the trace")
+    shares = dict(zip(peaks.names, (before + after).tolist(), strict=True))
+    if outside := [_percent(share, name) for name, share in shares.items() if share > _OUTSIDE]:
+        found.append(f"outside of the trace: {', '.join(outside)}")
     return found
 
 
@@ -153,13 +164,17 @@ def physics_warnings(system: System, transport: Transport, dispersion: str) -> l
                 f"{100 * added[worst]:.0f} % to the variance of {transport.names[worst]}"
             )
     spike = np.where(np.isinf(transport.peclet), np.exp(-transport.transfer_units), 0.0)
-    for name, share in zip(transport.names, spike.tolist(), strict=True):
-        if share > _UNRETAINED:
-            found.append(
-                f"{100 * share:.2g} % of {name} is never retained; it passes at {transport.t0_s:.4g} s as a "
-                "spike, which is no part of the curve"
-            )
+    shares = dict(zip(transport.names, spike.tolist(), strict=True))
+    if passing := [_percent(share, name) for name, share in shares.items() if share > _UNRETAINED]:
+        found.append(
+            f"never retained, a spike at {transport.t0_s:.4g} s that is no part of the curve: "
+            f"{', '.join(passing)}"
+        )
     return found
+
+
+def _percent(share: float, name: str) -> str:
+    return f"{100 * share:.3g} % of {name}"
 
 
 def loading_warning(total: float, engine: str) -> str:

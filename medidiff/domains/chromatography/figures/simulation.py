@@ -1,7 +1,7 @@
 """The picture of a simulation: the trace with its analytes, and below it where they are in the column.
 
 Both panels share the time axis, in minutes: the trace is what reaches the upper edge of the lower panel.
-There each place is scaled by its own highest concentration, so that a peak stays visible as it spreads.
+There each place is scaled by the height that a peak has there, so that a peak stays visible as it spreads.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from medidiff.domains.chromatography.engines.transport import Transport
     from medidiff.domains.chromatography.simulate import Simulation
 
 Array = NDArray[np.float64]
 
 _WIDTH, _LEFT, _RIGHT = 11.0, 0.95, 0.35
 _TRACE, _MAP = 3.3, 2.5
-_PLACES, _TIMES = 320, 1000  # of the lower panel's picture
+_TIMES = 1000  # of the lower panel's picture
+_FEWEST_PLACES, _MOST_PLACES = 60, 320  # of it; 8 in a standard deviation, where that lies between
 _APART = 0.075  # of the width, between two labels of one line
 _LINES = 4  # of labels at most
 _MOST_LABELS = 16
@@ -39,9 +41,10 @@ _FAINT = 0.6  # power of the concentration that gives the ink
 def draw_simulation(result: Result, *, simulation: Simulation) -> Figure:
     """The page of a simulation's result."""
     width = _WIDTH - _LEFT - _RIGHT
-    rows = [Row(_TRACE, [Cell(_LEFT, width, partial(_trace, simulation=simulation))], gap=0.32)]
-    linear = simulation.engine != "nonlinear" and simulation.system.langmuir_b_m3_mol is None
-    if linear or simulation.engine in ("closed", "fft", "programme"):
+    linear = simulation.loading is None or simulation.engine in ("closed", "fft")
+    upper = partial(_trace, simulation=simulation, alone=not linear)
+    rows = [Row(_TRACE, [Cell(_LEFT, width, upper)], gap=0.32 if linear else 0.5)]
+    if linear:
         rows.append(Row(_MAP, [Cell(_LEFT, width, partial(_inside, simulation=simulation))], gap=0.5))
     title = f"{simulation.system.name}: {len(simulation.system.analytes)} analytes"
     return Page(_WIDTH, rows, title=title, note=_note(simulation), margin=_LEFT, head=1.0).draw()
@@ -57,7 +60,7 @@ def _note(simulation: Simulation) -> str:
     return ", ".join([*facts, f"engine {simulation.engine}", f"dispersion {simulation.dispersion}"])
 
 
-def _trace(axes: Axes, *, simulation: Simulation) -> None:
+def _trace(axes: Axes, *, simulation: Simulation, alone: bool) -> None:
     t = to_minutes(1.0) * simulation.time_s
     highest = float(simulation.signal.max()) or 1.0
     for row, c in enumerate(simulation.c):
@@ -68,7 +71,10 @@ def _trace(axes: Axes, *, simulation: Simulation) -> None:
     _frame(axes, float(t[0]), float(t[-1]))
     lines = _labels(axes, simulation, highest)
     axes.set_ylim(0, highest * (1.06 + 0.13 * lines))
-    axes.tick_params(labelbottom=False)
+    if alone:
+        _minutes(axes)
+    else:
+        axes.tick_params(labelbottom=False)
     axes.set_ylabel("mol/m³", family=FONT, size=8.5, color=INK)
 
 
@@ -94,6 +100,7 @@ def _labels(axes: Axes, simulation: Simulation, highest: float) -> int:
             "family": FONT,
             "size": 7.5,
             "parse_math": False,
+            "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.8},
         }
         axes.text(x, y, text, color=_colour(row), linespacing=1.05, **style)
     return lines
@@ -105,17 +112,21 @@ def _inside(axes: Axes, *, simulation: Simulation) -> None:
     if simulation.transport is None:
         from medidiff.domains.chromatography.engines.programme import programme_peaks
 
+        note = "inside the column"
         places = programme_peaks(system, dispersion=simulation.dispersion).places(t)
         for row, place in enumerate(places):
             inside = place < 1
             axes.plot(to_minutes(1.0) * t[inside], length * place[inside], color=_colour(row), lw=1.3)
         axes.set_ylim(0, length)
     else:
-        x = length * np.arange(1, _PLACES + 1) / _PLACES
+        note = "inside the column (each place scaled by its peak's height)"
+        sharp = float(simulation.transport.plates.max()) ** 0.5
+        places = int(np.clip(8 * sharp, _FEWEST_PLACES, _MOST_PLACES))
+        x = length * np.arange(1, places + 1) / places
         times = np.linspace(t[0], t[-1], min(t.size, _TIMES))
         c = column_profile(system, x, times, dispersion=simulation.dispersion)
         axes.imshow(
-            _inks(c),
+            _inks(c / _heights(simulation, simulation.transport, x)),
             origin="lower",
             aspect="auto",
             interpolation="bilinear",
@@ -123,21 +134,25 @@ def _inside(axes: Axes, *, simulation: Simulation) -> None:
         )
     _frame(axes, to_minutes(float(t[0])), to_minutes(float(t[-1])))
     axes.grid(visible=False)
-    axes.set_xlabel("time in min", family=FONT, size=8.5, color=INK)
+    _minutes(axes)
     axes.set_ylabel("place in the column in m", family=FONT, size=8.5, color=INK)
-    note = "inside the column (each place scaled by its highest concentration)"
     words(axes, 0, 1.02, note, size=8, color=GREY, va="bottom")
 
 
-def _inks(c: Array) -> Array:
+def _heights(simulation: Simulation, transport: Transport, x: Array) -> Array:
+    """Height of a Gaussian of the variance that a peak has at a place, (n, places, 1)."""
+    injection = simulation.system.injection
+    spread = (transport.variance_s2 / simulation.system.column.length_m)[:, None] * x
+    sigma = np.sqrt(spread + injection.variance_s2)
+    return np.asarray((simulation.system.areas[:, None] / (np.sqrt(2 * np.pi) * sigma))[..., None])
+
+
+def _inks(share: Array) -> Array:
     """(n, places, times) as a picture (places, times, 3): each analyte's colour, mixed as inks on white."""
     from matplotlib.colors import to_rgb
 
-    highest = c.max(axis=2, keepdims=True)
-    share = np.divide(c, highest, out=np.zeros_like(c), where=highest > 0)
-    share = np.clip(share, 0, 1) ** _FAINT
-    picture = np.ones((*c.shape[1:], 3))
-    for row, ink in enumerate(share):
+    picture = np.ones((*share.shape[1:], 3))
+    for row, ink in enumerate(np.clip(share, 0, 1) ** _FAINT):
         picture *= 1 - ink[..., None] * (1 - np.array(to_rgb(_colour(row))))
     return picture
 
@@ -150,6 +165,10 @@ def _frame(axes: Axes, begin: float, end: float) -> None:
     axes.tick_params(labelsize=7.5, labelfontfamily=FONT, color=GREY, labelcolor=GREY)
     axes.grid(axis="y", color=RULE, linewidth=0.5)
     axes.set_axisbelow(True)
+
+
+def _minutes(axes: Axes) -> None:
+    axes.set_xlabel("time in min", family=FONT, size=8.5, color=INK)
 
 
 def _colour(row: int) -> str:

@@ -183,11 +183,17 @@ class System:
 
     def _extrapolated(self) -> list[str]:
         kelvin = self.temperature_k
-        return [
-            f"{a.name}: {to_celsius(kelvin):.0f} °C is more than {FAR_K:.0f} K from its characteristic "
-            f"temperature {to_celsius(a.retention.tchar_k):.0f} °C, where its retention is extrapolated"
+        far = {
+            a.name: abs(kelvin - a.retention.tchar_k)
             for a in self.analytes
             if isinstance(a.retention, KCentric) and abs(kelvin - a.retention.tchar_k) > FAR_K
+        }
+        if not far:
+            return []
+        worst = max(far, key=lambda name: far[name])
+        return [
+            f"{to_celsius(kelvin):.0f} °C is more than {FAR_K:.0f} K from the characteristic temperature, "
+            f"where retention is extrapolated ({worst}: {far[worst]:.0f} K): {', '.join(far)}"
         ]
 
 

@@ -192,7 +192,8 @@ def _first_arrival(track: _Track, fixed: Array) -> Array:
 
 def _edges(oven: Oven, start_s: float) -> Array:
     """Panels of at most 15 K between the corners of the programme, from the start to its last corner."""
-    corners = [start_s, *(time for time in oven.times_s if time > start_s)]
+    later = [time for time in oven.times_s if time > start_s]
+    corners = [start_s, *(later or [start_s + 1.0])]  # one panel at least, of a constant temperature
     edges = [start_s]
     for a, b in pairwise(corners):
         rise = abs(float(oven.temperature(b) - oven.temperature(a)))
