@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from medidiff.domains.chromatography.fitting.fit import Analyte, Fit
-from medidiff.domains.chromatography.fitting.intervals import Estimate
-from medidiff.domains.chromatography.fitting.shapes import Array
+from medidiff.domains.chromatography.fitting.certainty.intervals import Estimate
+from medidiff.domains.chromatography.fitting.estimates import Analyte
+from medidiff.domains.chromatography.fitting.fit import Fit
+from medidiff.domains.chromatography.fitting.solving.shapes import Array
 from medidiff.runs.figures.page import FONT, GREY, INK, RULE, Cell, Page, Row, words
 from medidiff.runs.figures.panels import COLOURS
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medidiff.domains.chromatography.engines.transport import Boundary
-from medidiff.domains.chromatography.fitting.shapes import Array
+from medidiff.domains.chromatography.fitting.solving.shapes import Array
 from medidiff.domains.chromatography.model.injection import Injection, Rectangle
 from medidiff.errors import InputError
 

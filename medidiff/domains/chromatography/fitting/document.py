@@ -11,11 +11,12 @@ import numpy as np
 
 from medidiff.atomic import writing_file
 from medidiff.domains.chromatography.chromatogram import Chromatogram
+from medidiff.domains.chromatography.fitting.certainty.intervals import Estimate
 from medidiff.domains.chromatography.fitting.conditions import KD_MEANING
-from medidiff.domains.chromatography.fitting.fit import Analyte, Fit
-from medidiff.domains.chromatography.fitting.intervals import Estimate
+from medidiff.domains.chromatography.fitting.estimates import Analyte
+from medidiff.domains.chromatography.fitting.fit import Fit
 from medidiff.domains.chromatography.fitting.remarks import flags_of, remarks
-from medidiff.domains.chromatography.fitting.shapes import Array
+from medidiff.domains.chromatography.fitting.solving.shapes import Array
 from medidiff.runs.plain import to_plain, write_json
 from medidiff.uncertainty import correlation_of, summarise
 

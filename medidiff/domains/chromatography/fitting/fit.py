@@ -13,20 +13,21 @@ from typing import Literal
 
 import numpy as np
 
-from medidiff.domains.chromatography.fitting.conditions import Conditions
-from medidiff.domains.chromatography.fitting.empirical import Gaussian, ModifiedGaussian
-from medidiff.domains.chromatography.fitting.intervals import (
+from medidiff.domains.chromatography.fitting.certainty.intervals import (
     BetterFit,
     Covariance,
     Estimate,
     Profile,
     covariance_of,
 )
-from medidiff.domains.chromatography.fitting.judgement import Ranked, aicc, ranked, runs_test
-from medidiff.domains.chromatography.fitting.minimum import Minimum, again, minimise
-from medidiff.domains.chromatography.fitting.posterior import Posterior, Sampler, sample_posterior
-from medidiff.domains.chromatography.fitting.projection import Problem, polynomial
-from medidiff.domains.chromatography.fitting.shapes import SHARED, Array, KineticModel, PeakModel
+from medidiff.domains.chromatography.fitting.certainty.judgement import Ranked, aicc, ranked, runs_test
+from medidiff.domains.chromatography.fitting.certainty.posterior import Posterior, Sampler, sample_posterior
+from medidiff.domains.chromatography.fitting.conditions import Conditions
+from medidiff.domains.chromatography.fitting.estimates import Analyte, Estimates
+from medidiff.domains.chromatography.fitting.solving.empirical import Gaussian, ModifiedGaussian
+from medidiff.domains.chromatography.fitting.solving.minimum import Minimum, again, minimise
+from medidiff.domains.chromatography.fitting.solving.projection import Problem, polynomial
+from medidiff.domains.chromatography.fitting.solving.shapes import SHARED, Array, KineticModel, PeakModel
 from medidiff.domains.chromatography.fitting.start import Peak, locate, noise_of, rough_baseline
 from medidiff.domains.chromatography.fitting.trace import Trace, check_wanted
 from medidiff.errors import InputError
@@ -54,27 +55,6 @@ class Ways:
     sampler: Sampler = "hamiltonian"
     seed: int = 0
     rank: bool = True
-
-
-@dataclass(frozen=True)
-class Analyte:
-    """One analyte of a fit, each number with its interval. retention_s, sigma_s and plates: of the recorded
-    peak.
-
-    resolution: to its nearest neighbour; inf for a lone peak. kinetic_share: of the variance. points: across
-    its width at half height.
-    """
-
-    name: str
-    k: Estimate
-    kd_per_s: Estimate
-    area: Estimate
-    retention_s: Estimate
-    sigma_s: Estimate
-    plates: Estimate
-    resolution: float
-    kinetic_share: float
-    points: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +133,7 @@ def fit_trace(
     starts = [_start(model, conditions, peaks, ways) for peaks in seen]
     minimum = minimise(problem, starts)
     minimum, covariance, profile = _certain(minimum, ways)
-    estimates = _Estimates(model, minimum, covariance, ways.level, profile)
+    estimates = Estimates(model, minimum, covariance, ways.level, profile)
     posterior = None
     if ways.samples and minimum.best.converged:
         posterior = sample_posterior(
@@ -284,113 +264,6 @@ def _certain(
     reason = "the profile goes on to find lower sums of squares"
     best = replace(minimum.best, converged=False, reason=reason)
     return replace(minimum, best=best), covariance, {}
-
-
-@dataclass(frozen=True, eq=False)
-class _Estimates:
-    """Numbers with intervals from a minimum; `ends` by index where a profile gave them."""
-
-    model: KineticModel
-    minimum: Minimum
-    covariance: Covariance
-    level: float
-    ends: dict[int, tuple[float | None, float | None]]
-
-    def analytes(self, trace: Trace) -> tuple[Analyte, ...]:
-        """All of them."""
-        p, n = self.minimum.best.p, self.model.analytes
-        spread = self.covariance.delta(self._shape, p)
-        shape = self._shape(p)
-        kinetic, total = self.model.variances(p)
-        step = np.ptp(trace.time_s) / (trace.time_s.size - 1)
-        apart = _nearest(self.model.centres(p), np.sqrt(total))
-        found = []
-        for i, name in enumerate(self.model.names):
-            absent = i in self.minimum.problem.absent
-            retention, sigma, plates = (
-                self._symmetric(shape[row, i], spread[row, i], logarithm=row > 0) for row in range(3)
-            )
-            nothing = Estimate(None, None, None)
-            found.append(
-                Analyte(
-                    name,
-                    nothing if absent else self._logarithm(i),
-                    nothing if absent else self._logarithm(n + i),
-                    self._area(i),
-                    nothing if absent else retention,
-                    nothing if absent else sigma,
-                    nothing if absent else plates,
-                    float(apart[i]),
-                    float(kinetic[i] / total[i]),
-                    float(2.3548 * np.sqrt(total[i]) / step),
-                )
-            )
-        return tuple(found)
-
-    def shared(self) -> dict[str, Estimate]:
-        """The fitted shared parameters."""
-        first = 2 * self.model.analytes
-        return {name: self._logarithm(first + i) for i, name in enumerate(self.model.shared)}
-
-    def _shape(self, p: Array) -> Array:
-        """(3, n): centre in s, ln sigma, ln plates of the recorded peaks."""
-        centre, total = self.model.centres(p), self.model.variances(p)[1]
-        return np.stack([centre, 0.5 * np.log(total), np.log(centre**2 / total)])
-
-    def _logarithm(self, index: int) -> Estimate:
-        """exp(p) with its interval; no value where it lies at a limit."""
-        value, bounds = float(self.minimum.best.p[index]), self.minimum.bounds
-        low, high = self._interval(index, value)
-        if not bounds.low[index] < value < bounds.high[index]:
-            low = None if value <= bounds.low[index] else low
-            return Estimate(None, _exp(low), None if value >= bounds.high[index] else _exp(high))
-        return Estimate(float(np.exp(value)), _exp(low), _exp(high))
-
-    def _area(self, i: int) -> Estimate:
-        index = len(self.minimum.best.p) + i
-        value = float(self.minimum.best.place.areas[i])
-        if i in self.minimum.problem.absent:
-            return Estimate(0.0, 0.0, self._at_most(i))
-        low, high = self._interval(index, value)
-        return Estimate(value, low, high)
-
-    def _at_most(self, i: int) -> float | None:
-        """The upper end of an absent analyte's area, were its shape the one last tried."""
-        if not self.minimum.best.converged:
-            return None
-        with_it = replace(self.minimum.problem, absent=self.minimum.problem.absent - {i})
-        place = with_it.project(self.minimum.best.p)
-        row = with_it.free.index(i)
-        variance = float(np.linalg.pinv(place.design @ place.design.T)[row, row])
-        spread = self.covariance.sigma * float(np.sqrt(self.covariance.inflation * variance))
-        half = self.covariance.quantile(self.level) * spread
-        return max(float(place.areas[i]) + half, 0.0)
-
-    def _interval(self, index: int, value: float) -> tuple[float | None, float | None]:
-        if not self.minimum.best.converged:
-            return None, None
-        if index in self.ends:
-            return self.ends[index]
-        half = self.covariance.half_width(index, self.level)
-        return (value - half, value + half) if np.isfinite(half) else (None, None)
-
-    def _symmetric(self, value: float, spread: float, *, logarithm: bool) -> Estimate:
-        half = self.covariance.quantile(self.level) * spread
-        known = self.minimum.best.converged and np.isfinite(half)
-        ends = (value - half, value + half) if known else (None, None)
-        low, high = (_exp(end) if logarithm else end for end in ends)
-        return Estimate(float(np.exp(value)) if logarithm else float(value), low, high)
-
-
-def _nearest(centres: Array, sigma: Array) -> Array:
-    """Resolution of each peak to its nearest neighbour, (n,); inf for a lone one."""
-    apart = np.abs(centres[:, None] - centres) / (2 * (sigma[:, None] + sigma))
-    np.fill_diagonal(apart, np.inf)
-    return np.asarray(apart.min(axis=1))
-
-
-def _exp(value: float | None) -> float | None:
-    return None if value is None else float(np.exp(value))
 
 
 def _families(minimum: Minimum, model: KineticModel, ways: Ways) -> tuple[Ranked, ...]:

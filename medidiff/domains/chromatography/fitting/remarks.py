@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from medidiff.domains.chromatography.fitting.fit import Analyte, Fit
-from medidiff.domains.chromatography.fitting.judgement import (
+from medidiff.domains.chromatography.fitting.certainty.judgement import (
     FEWEST_POINTS,
     FUSED,
     NON_KINETIC,
@@ -13,6 +12,8 @@ from medidiff.domains.chromatography.fitting.judgement import (
     RANDOM,
     resolutions,
 )
+from medidiff.domains.chromatography.fitting.estimates import Analyte
+from medidiff.domains.chromatography.fitting.fit import Fit
 
 _WORSE = 10.0  # AICc: a family that is so much better is better beyond doubt (Burnham and Anderson 2002)
 _RHAT = 1.01

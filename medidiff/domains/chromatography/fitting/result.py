@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from medidiff.domains.chromatography.chromatogram import Chromatogram
 from medidiff.domains.chromatography.figures.fit import draw_fit
+from medidiff.domains.chromatography.fitting.certainty.posterior import Sampler
 from medidiff.domains.chromatography.fitting.conditions import Wanted, gather_conditions, wanted_analytes
 from medidiff.domains.chromatography.fitting.document import (
     fit_document,
@@ -15,7 +16,6 @@ from medidiff.domains.chromatography.fitting.document import (
     posterior_samples,
 )
 from medidiff.domains.chromatography.fitting.fit import Fit, IntervalKind, Ways, fit_trace
-from medidiff.domains.chromatography.fitting.posterior import Sampler
 from medidiff.domains.chromatography.fitting.trace import trace_of
 from medidiff.domains.chromatography.model.injection import Injection
 from medidiff.errors import InputError

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medidiff.domains.chromatography.fitting.projection import polynomial
-from medidiff.domains.chromatography.fitting.shapes import Array
+from medidiff.domains.chromatography.fitting.solving.projection import polynomial
+from medidiff.domains.chromatography.fitting.solving.shapes import Array
 
 FWHM_OF_SIGMA = 2.3548200450309493
 _MAD = 0.6744897501960817 * 6**0.5  # of the second difference of white noise of unit variance

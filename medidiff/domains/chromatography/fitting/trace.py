@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from medidiff.domains.chromatography.chromatogram import Chromatogram
-from medidiff.domains.chromatography.fitting.judgement import saturated
-from medidiff.domains.chromatography.fitting.shapes import Array
+from medidiff.domains.chromatography.fitting.certainty.judgement import saturated
+from medidiff.domains.chromatography.fitting.solving.shapes import Array
 from medidiff.errors import InputError
 
 _FEWEST = 16

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medidiff.domains.chromatography.fitting.projection import Projection
-from medidiff.domains.chromatography.fitting.shapes import Array
+from medidiff.domains.chromatography.fitting.solving.projection import Projection
+from medidiff.domains.chromatography.fitting.solving.shapes import Array
 
 _ENOUGH = 1e-8  # of the noise variance
 _SMALLEST_STEP = 1e-13

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from medidiff.domains.chromatography.fitting.shapes import Array, PeakModel, Shapes
+from medidiff.domains.chromatography.fitting.solving.shapes import Array, PeakModel, Shapes
 
 _RANK = 1e-11  # of the largest: a smaller diagonal of R is a column that others make up
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import erfc, erfcx
 
-from medidiff.domains.chromatography.fitting.shapes import Array, Shapes
+from medidiff.domains.chromatography.fitting.solving.shapes import Array, Shapes
 
 _SWITCH = -5.0
 _SMALLEST_TAIL, _LARGEST_TAIL = 0.02, 50.0  # of the start's standard deviation

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from medidiff.domains.chromatography.fitting.descent import Bounds, Descent, descend
-from medidiff.domains.chromatography.fitting.projection import Problem
-from medidiff.domains.chromatography.fitting.shapes import Array
+from medidiff.domains.chromatography.fitting.solving.descent import Bounds, Descent, descend
+from medidiff.domains.chromatography.fitting.solving.projection import Problem
+from medidiff.domains.chromatography.fitting.solving.shapes import Array
 
 
 @dataclass(frozen=True, eq=False)

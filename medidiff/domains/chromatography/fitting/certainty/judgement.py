@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from medidiff.domains.chromatography.fitting.shapes import Array
+from medidiff.domains.chromatography.fitting.solving.shapes import Array
 
 OVERLAP = 0.5  # resolution below which the covariance's intervals are too short (coverage 0.85 to 0.93)
 FUSED = 0.1  # resolution below which two peaks are one to the data

@@ -17,10 +17,10 @@ from typing import Literal
 
 import numpy as np
 
-from medidiff.domains.chromatography.fitting.descent import Bounds, Descent
-from medidiff.domains.chromatography.fitting.intervals import Covariance
-from medidiff.domains.chromatography.fitting.projection import Problem
-from medidiff.domains.chromatography.fitting.shapes import Array
+from medidiff.domains.chromatography.fitting.certainty.intervals import Covariance
+from medidiff.domains.chromatography.fitting.solving.descent import Bounds, Descent
+from medidiff.domains.chromatography.fitting.solving.projection import Problem
+from medidiff.domains.chromatography.fitting.solving.shapes import Array
 from medidiff.errors import InputError
 from medidiff.uncertainty import Chains, sample_hamiltonian
 

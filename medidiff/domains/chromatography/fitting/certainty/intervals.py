@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import fdtri, stdtrit
 
-from medidiff.domains.chromatography.fitting.descent import Bounds, Descent, descend
-from medidiff.domains.chromatography.fitting.projection import Problem, Projection
-from medidiff.domains.chromatography.fitting.shapes import Array
+from medidiff.domains.chromatography.fitting.solving.descent import Bounds, Descent, descend
+from medidiff.domains.chromatography.fitting.solving.projection import Problem, Projection
+from medidiff.domains.chromatography.fitting.solving.shapes import Array
 
 _SINGULAR = 1e-9  # smallest over largest singular value of the scaled design: parameters that are one
 _CORRELATED = 3.0  # times 1/sqrt(points)
