@@ -111,7 +111,8 @@ def _number(estimate: dict[str, float | None]) -> str:
     if not half > 0:
         return f"{value:.6g}".rjust(22)
     digits = max(0, 1 - math.floor(math.log10(half)))
-    return f"{value:.{digits}f} ± {half:.{digits}f}".rjust(22)
+    text = f"{value:.{digits}f} ± {half:.{digits}f}"
+    return (text if len(text) <= 20 else f"{value:.4g} ± {half:.2g}").rjust(22)
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ from medidiff.domains.chromatography.fitting.solving.minimum import Minimum
 from medidiff.domains.chromatography.fitting.solving.shapes import Array, KineticModel
 from medidiff.domains.chromatography.fitting.trace import Trace
 
+_WIDEST = 3.0  # of a logarithm: an interval over a factor 20 either way says that nothing is known
+
 
 @dataclass(frozen=True)
 class Analyte:
@@ -123,7 +125,10 @@ class Estimates:
         if index in self.ends:
             return self.ends[index]
         half = self.covariance.half_width(index, self.level)
-        return (value - half, value + half) if np.isfinite(half) else (None, None)
+        logarithm = index < len(self.minimum.best.p)
+        if not np.isfinite(half) or (logarithm and half > _WIDEST):
+            return None, None
+        return (value - half if logarithm else max(value - half, 0.0)), value + half
 
     def _symmetric(self, value: float, spread: float, *, logarithm: bool) -> Estimate:
         half = self.covariance.quantile(self.level) * spread

@@ -30,7 +30,7 @@ def flags_of(fit: Fit, index: int) -> tuple[str, ...]:
         "shared-maximum": peak.shares > 1,
         "overlap": not absent and analyte.resolution < OVERLAP,
         "few-points": not absent and analyte.points < FEWEST_POINTS,
-        "kd-open": not absent and analyte.kd_per_s.value is None,
+        "kd-open": not absent and fit.converged and _open(analyte),
         "kd-hardly-seen": not absent and analyte.kinetic_share < 1 - NON_KINETIC,
     }
     return tuple(name for name, holds in tests.items() if holds)
@@ -86,13 +86,15 @@ def _about_analytes(fit: Fit) -> list[str]:
     found = []
     if names := _listed(fit, "area-zero"):
         found.append(f"an area below 0 was set to 0, and nothing else is known of: {names}")
+    if stuck := [name for name, estimate in fit.shared.items() if estimate.value is None]:
+        found.append(f"fitted to its limit, and not determined: {', '.join(stuck)}")
     if names := _listed(fit, "few-points"):
         few = min(a.points for i, a in enumerate(fit.analytes) if "few-points" in flags_of(fit, i))
         found.append(
             f"fewer than {FEWEST_POINTS:g} points across the width at half height ({few:.1f}): {names}"
         )
     if names := _listed(fit, "kd-open"):
-        found.append(f"kd is not determined, kinetics adds no width that could be seen: {names}")
+        found.append(f"kd is not determined to both sides, its interval is open: {names}")
     if names := _listed(fit, "kd-hardly-seen"):
         found.append(
             "most of the variance is not kinetic (injection, detector, dispersion), so that kd rests on how "
@@ -136,6 +138,11 @@ def _neighbours(fit: Fit) -> list[tuple[Analyte, Analyte, float]]:
 
 def _fused(fit: Fit) -> bool:
     return any(resolution < FUSED for *_, resolution in _neighbours(fit))
+
+
+def _open(analyte: Analyte) -> bool:
+    """Whether kd lacks its value or an end."""
+    return None in (analyte.kd_per_s.value, analyte.kd_per_s.low, analyte.kd_per_s.high)
 
 
 def _listed(fit: Fit, flag: str) -> str:

@@ -26,7 +26,6 @@ _SINGULAR = 1e-9  # smallest over largest singular value of the scaled design: p
 _CORRELATED = 3.0  # times 1/sqrt(points)
 _CLOSE = 1e-3  # of the distance from the minimum, in standard errors
 _SIDES = 14  # refits a side before an end is called open
-_FARTHEST = 8.0  # first half widths
 
 
 @dataclass(frozen=True)
@@ -208,6 +207,6 @@ def _next(inner: tuple[float, float], outer: tuple[float, float], wanted: float)
     """The next distance to try: between the two sides, or further out, at most threefold."""
     if not np.isfinite(outer[0]):
         grow = wanted / inner[1] if inner[1] > 0 else 3.0
-        return inner[0] * min(max(1.05 * grow, 1.05), 3.0)
+        return inner[0] * min(max(1.05 * grow, 1.2), 3.0)
     share = (wanted - inner[1]) / (outer[1] - inner[1])
     return inner[0] + (outer[0] - inner[0]) * min(max(share, 0.02), 0.98)

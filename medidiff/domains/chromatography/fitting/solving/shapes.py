@@ -18,8 +18,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from medidiff.domains.chromatography.engines.closed import closed_curves
+from medidiff.domains.chromatography.engines.fft import fft_curves
 from medidiff.domains.chromatography.engines.transport import Boundary, Curves, Transport
-from medidiff.domains.chromatography.model.injection import Injection, TailedRectangle
+from medidiff.domains.chromatography.model.injection import Injection, Rectangle, TailedRectangle
 from medidiff.errors import InputError
 
 Array = NDArray[np.float64]
@@ -32,10 +34,9 @@ SHARED = {
 }
 """Name of a shared parameter -> the engine's name of its gradient."""
 
-_MOST_UNITS, _FEWEST_UNITS = (
-    5e7,
-    0.1,
-)  # transfer units: beyond, the kinetic width is nothing, or no peak is left
+_OF_INJECTION = {"injection_width_s", "injection_tail_s"}
+_MOST_UNITS = 5e7  # transfer units: beyond, kinetics adds no width
+_FEWEST_UNITS, _FEWEST_LAGGED = 0.1, 45.0  # below, there is no peak; with a detector, the engine asks for 40
 _FASTEST = 0.02  # of a sample: a kinetic standard deviation below it cannot be seen
 _REACH = 20.0  # the factor by which a shared parameter may leave its start
 _LONGEST_SHIFT = 1.5  # standard deviations that a peak may move in one step
@@ -80,8 +81,8 @@ class KineticModel:
 
     names: (n,). t0_s, injection, detector_s: those that are not fitted, and the others' starts. peclet: k
     (n,) -> (n,), or None without dispersion. shared: which of `SHARED` are fitted. uniform: whether the
-    samples are equally spaced; else the Fourier engine works on its own grid, and splines lead to the
-    samples.
+    samples are equally spaced; else the closed form serves, or with dispersion or a detector the Fourier
+    engine on a grid of its own, from which splines lead to the samples.
     """
 
     names: tuple[str, ...]
@@ -98,7 +99,7 @@ class KineticModel:
         if wrong := [name for name in self.shared if name not in SHARED]:
             raise _bad(f"among {', '.join(SHARED)}", wrong[0], "Choose some of these.")
         shaped = [name for name in self.shared if name.startswith("injection")]
-        if shaped and not isinstance(self.injection, TailedRectangle):
+        if shaped and not isinstance(self.injection, Rectangle | TailedRectangle):
             fix = f"Fit no {shaped[0]}, or give --injection-width-s."
             raise _bad(
                 "a rectangular injection where its shape is fitted", type(self.injection).__name__, fix
@@ -132,15 +133,12 @@ class KineticModel:
 
     def injected(self, p: Array) -> Injection:
         """The injection at p."""
-        shared = self.values(p)[2]
-        if not isinstance(self.injection, TailedRectangle) or not {
-            "injection_width_s",
-            "injection_tail_s",
-        } & set(self.shared):
-            return self.injection
-        old = self.injection
+        old, shared = self.injection, self.values(p)[2]
+        if not isinstance(old, Rectangle | TailedRectangle) or not set(shared) & _OF_INJECTION:
+            return old
         width = shared.get("injection_width_s", old.width_s)
-        return TailedRectangle(width, shared.get("injection_tail_s", old.tail_s), old.start_s)
+        tail = shared.get("injection_tail_s", getattr(old, "tail_s", 0.0))
+        return TailedRectangle(width, tail, old.start_s) if tail else Rectangle(width, old.start_s)
 
     def variances(self, p: Array) -> tuple[Array, Array]:
         """Of the recorded peaks: the kinetic part, and all of it; s^2, (n,) each."""
@@ -168,7 +166,8 @@ class KineticModel:
         n, t0 = self.analytes, shared["t0_s"]
         span, step = np.ptp(self.time_s), np.ptp(self.time_s) / (self.time_s.size - 1)
         latest = max((self.time_s[-1] - t0) / t0, k.max() * 1.01)
-        slowest = np.maximum(2 * k * t0 / (span / 2) ** 2, _FEWEST_UNITS / (k * t0))
+        fewest = _FEWEST_LAGGED if shared["detector_s"] else _FEWEST_UNITS
+        slowest = np.maximum(2 * k * t0 / (span / 2) ** 2, fewest / (k * t0))
         fastest = np.minimum(2 * k * t0 / (_FASTEST * step) ** 2, _MOST_UNITS / (k * t0))
         near = np.log(_REACH)
         low = np.concatenate([np.log(np.minimum(1e-4, k / 2)), np.log(slowest), p[2 * n :] - near])
@@ -187,19 +186,10 @@ class KineticModel:
     def _curves(self, p: Array, gradients: Sequence[str]) -> Curves:
         column, injection, shared = self.transport(p), self.injected(p), self.values(p)[2]
         detector = shared["detector_s"]
-        if (
-            self.peclet is None
-            and not detector
-            and isinstance(injection, TailedRectangle)
-            and not injection.tail_s
-        ):
-            from medidiff.domains.chromatography.engines.closed import closed_curves
-
-            return closed_curves(self.time_s, column, injection, gradients=gradients)
-        from medidiff.domains.chromatography.engines.fft import fft_curves
-
         if self.uniform:
             return fft_curves(self.time_s, column, injection, detector_s=detector, gradients=gradients)
+        if self.peclet is None and not detector:
+            return closed_curves(self.time_s, column, injection, gradients=gradients)
         grid = _grid(self.time_s, float(np.sqrt(self.variances(p)[1].min())))
         found = fft_curves(grid, column, injection, detector_s=detector, gradients=gradients)
         return _resampled(found, grid, self.time_s)
