@@ -1,0 +1,1 @@
+"""The XML formats: GAML, and the chromatograms of mzML."""

@@ -1,0 +1,93 @@
+"""What the residuals and the parameters say of a fit: which shape explains it best, and what is not
+determined.
+
+AICc = n ln(RSS/n) + 2 K + 2 K (K + 1)/(n - K - 1), K all parameters and the noise (Hurvich and Tsai 1989)
+runs  z = (R - m)/sd, m = 2 n+ n-/n + 1, sd^2 = (m - 1)(m - 2)/(n - 1)        (Wald and Wolfowitz 1940)
+Rs    (t2 - t1) / (2 (sigma1 + sigma2))
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from medidiff.domains.chromatography.fitting.solving.shapes import Array
+
+OVERLAP = 0.5  # resolution below which the covariance's intervals are too short (coverage 0.85 to 0.93)
+FUSED = 0.1  # resolution below which two peaks are one to the data
+NON_KINETIC = 0.5  # share of the variance above which kd is hardly seen
+FEWEST_POINTS = 8.0  # across the width at half height
+RANDOM = 1e-3  # the least probability of the runs that still counts as chance
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A family of shapes: AICc, and how much worse than the best one."""
+
+    name: str
+    aicc: float
+    difference: float
+
+
+def aicc(rss: float, points: int, parameters: int) -> float:
+    """Akaike's criterion, corrected for few points; inf where there are too few."""
+    spare = points - parameters - 2
+    if spare <= 0:
+        return float("inf")
+    k = parameters + 1
+    return points * float(np.log(max(rss, np.finfo(float).tiny) / points)) + 2 * k + 2 * k * (k + 1) / spare
+
+
+def ranked(found: dict[str, float]) -> tuple[Ranked, ...]:
+    """Families by their AICc, the best first."""
+    best = min(found.values())
+    return tuple(
+        Ranked(name, value, value - best) for name, value in sorted(found.items(), key=lambda item: item[1])
+    )
+
+
+def runs_test(residual: Array) -> tuple[float, float]:
+    """(z, probability) of as few runs of one sign, were the residuals independent; z < 0: too few runs."""
+    positive = residual > 0
+    ups, downs = int(positive.sum()), int((~positive).sum())
+    points = ups + downs
+    if min(ups, downs) < 2:
+        return float("-inf"), 0.0
+    mean = 2 * ups * downs / points + 1
+    spread = np.sqrt((mean - 1) * (mean - 2) / (points - 1))
+    z = float((1 + np.count_nonzero(np.diff(positive)) - mean) / spread)
+    return z, float(ndtr(z))
+
+
+def resolutions(centres: Array, sigma: Array) -> tuple[NDArray[np.intp], Array]:
+    """Order of the peaks in time, and the resolution between each and the next, (n - 1,)."""
+    order = np.argsort(centres)
+    apart, wide = np.diff(centres[order]), sigma[order]
+    return order, np.asarray(apart / (2 * (wide[1:] + wide[:-1])))
+
+
+def saturated(signal: Array) -> int:
+    """How many samples lie on a plateau at the signal's maximum; 0 where there is none.
+
+    A digitised apex has equal samples too: as many as lie within one step of its top. Twice as many, and at
+    least four, are a plateau.
+    """
+    top = signal >= signal.max()
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], top.astype(int), [0]])))
+    lengths = edges[1::2] - edges[::2]
+    longest = int(lengths.max())
+    if longest < 4 or np.ptp(signal) == 0:
+        return 0
+    steps = np.abs(np.diff(signal))
+    quantum = float(steps[steps > 0].min()) if (steps > 0).any() else 0.0
+    # sd sqrt(2 q/h) on either side of a Gaussian's apex lies within q of its height h.
+    height = float(signal.max() - np.median(signal))
+    begin = int(edges[::2][np.argmax(lengths)])
+    half = signal > signal.max() - height / 2
+    left = begin - int(np.argmin(half[begin::-1])) if not half[: begin + 1].all() else 0
+    right = begin + int(np.argmin(half[begin:])) if not half[begin:].all() else len(signal)
+    allowed = 2 * (right - left) / 2.3548 * np.sqrt(2 * quantum / height) if height > 0 else 0.0
+    return longest if longest >= max(4.0, 2 * allowed + 1) else 0

@@ -1,0 +1,304 @@
+"""A fit of a trace: which k, kd and area of each analyte explain it, how surely, and what speaks against it.
+
+Variable projection with the engines' exact slopes from a start by moments (`start`, `projection`, `descent`),
+intervals by covariance or profile (`intervals`), and a judgement of what is not determined (`judgement`). The
+other families of shapes, Gaussian and exponentially modified Gaussian, are fitted beside and ranked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from medidiff.domains.chromatography.fitting.certainty.intervals import (
+    BetterFit,
+    Covariance,
+    Estimate,
+    Profile,
+    covariance_of,
+)
+from medidiff.domains.chromatography.fitting.certainty.judgement import Ranked, aicc, ranked, runs_test
+from medidiff.domains.chromatography.fitting.certainty.posterior import Posterior, Sampler, sample_posterior
+from medidiff.domains.chromatography.fitting.conditions import Conditions
+from medidiff.domains.chromatography.fitting.estimates import Analyte, Estimates
+from medidiff.domains.chromatography.fitting.solving.empirical import Gaussian, ModifiedGaussian
+from medidiff.domains.chromatography.fitting.solving.minimum import Minimum, again, minimise
+from medidiff.domains.chromatography.fitting.solving.projection import Problem, polynomial
+from medidiff.domains.chromatography.fitting.solving.shapes import SHARED, Array, KineticModel, PeakModel
+from medidiff.domains.chromatography.fitting.start import Peak, locate, noise_of, rough_baseline
+from medidiff.domains.chromatography.fitting.trace import Trace, check_wanted
+from medidiff.errors import InputError
+
+IntervalKind = Literal["covariance", "profile"]
+_SMALLEST_SHARE = 0.1  # of a peak's variance: what kinetics is given at the start at least
+_APART = (0.8, 1.4, 0.5)  # standard deviations between the parts of one maximum, tried in turn
+_TAIL = 0.4  # of the standard deviation: where an exponentially modified Gaussian starts
+_RESTARTS = 3
+
+
+@dataclass(frozen=True)
+class Ways:
+    """How to fit. baseline_order: of its polynomial. shared: which of `SHARED` are fitted as well.
+
+    interval: "covariance" or "profile". level: of the intervals. samples: posterior draws, 0 for none. rank:
+    whether the other families are fitted as well.
+    """
+
+    baseline_order: int = 1
+    shared: tuple[str, ...] = ()
+    interval: IntervalKind = "covariance"
+    level: float = 0.95
+    samples: int = 0
+    sampler: Sampler = "hamiltonian"
+    seed: int = 0
+    rank: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A finished fit.
+
+    analytes in the order asked. shared: fitted shared parameters. minimum, covariance: the numbers behind.
+    families: kinetic and the others by AICc. runs: z and probability of the residuals' signs. seen: the peaks
+    it started from. posterior: samples, if asked for.
+    """
+
+    trace: Trace
+    conditions: Conditions
+    ways: Ways
+    model: KineticModel
+    minimum: Minimum
+    covariance: Covariance
+    analytes: tuple[Analyte, ...]
+    shared: dict[str, Estimate]
+    families: tuple[Ranked, ...]
+    runs: tuple[float, float]
+    seen: tuple[Peak, ...]
+    left_out: tuple[str, ...] = ()
+    posterior: Posterior | None = None
+
+    @property
+    def converged(self) -> bool:
+        """Whether a minimum was reached."""
+        return self.minimum.best.converged
+
+    @property
+    def baseline(self) -> Array:
+        """(points,)."""
+        return self.minimum.best.place.baseline @ self.minimum.problem.baseline
+
+    @property
+    def components(self) -> dict[str, Array]:
+        """Each analyte's part of the model, without baseline, (points,)."""
+        columns = self.model.shapes(self.minimum.best.p).columns
+        areas = self.minimum.best.place.areas
+        return {name: areas[i] * columns[i] for i, name in enumerate(self.model.names)}
+
+    @property
+    def residual(self) -> Array:
+        """Data - model, (points,)."""
+        return -self.minimum.best.place.residual
+
+    @property
+    def correlation(self) -> Array:
+        """Of the nonlinear parameters, (m, m); nan for what is not determined."""
+        size = len(self.minimum.best.p)
+        matrix = self.covariance.matrix[:size, :size]
+        spread = np.sqrt(np.diagonal(matrix))
+        return np.asarray(matrix / np.outer(spread, spread))
+
+
+def fit_trace(
+    trace: Trace,
+    conditions: Conditions,
+    wanted: tuple[Sequence[str], Sequence[float]] | None = None,
+    ways: Ways | None = None,
+    *,
+    optional: bool = False,
+) -> Fit:
+    """Fit the analytes wanted (names and retention times in s), or every peak that stands out.
+
+    optional: an analyte that lies outside the trace, or that no maximum shows, is left out and named in
+    `left_out`; else the former is refused. Raises InputError for peaks that cannot be there, and where there
+    are none.
+    """
+    ways = ways or Ways()
+    names, seen, left_out = _look(trace, conditions, wanted, ways, optional)
+    model = _model(trace, conditions, names, ways)
+    problem = Problem(trace.signal, model, polynomial(trace.time_s, ways.baseline_order))
+    _check_size(problem)
+    starts = [_start(model, conditions, peaks, ways) for peaks in seen]
+    minimum = minimise(problem, starts)
+    minimum, covariance, profile = _certain(minimum, ways)
+    estimates = Estimates(model, minimum, covariance, ways.level, profile)
+    posterior = None
+    if ways.samples and minimum.best.converged:
+        posterior = sample_posterior(
+            minimum.problem,
+            minimum.best,
+            minimum.bounds,
+            covariance,
+            draws=ways.samples,
+            sampler=ways.sampler,
+            seed=ways.seed,
+        )
+    return Fit(
+        trace,
+        conditions,
+        ways,
+        model,
+        minimum,
+        covariance,
+        estimates.analytes(trace),
+        estimates.shared(),
+        _families(minimum, model, ways),
+        runs_test(minimum.best.place.residual),
+        tuple(seen[0]),
+        left_out,
+        posterior,
+    )
+
+
+def _look(
+    trace: Trace,
+    conditions: Conditions,
+    wanted: tuple[Sequence[str], Sequence[float]] | None,
+    ways: Ways,
+    optional: bool,
+) -> tuple[tuple[str, ...], list[list[Peak]], tuple[str, ...]]:
+    """Names, the peaks they start from (several lists where maxima are shared), and names left out."""
+    time, signal, t0 = trace.time_s, trace.signal, conditions.t0_s
+    noise = noise_of(signal)
+    rest = signal - rough_baseline(time, signal, ways.baseline_order, noise)
+    if wanted is None:
+        late = conditions.injection.mean_s + conditions.detector_s
+        peaks = [peak for peak in locate(time, rest, noise, None) if peak.mean_s - late > t0 * (1 + 1e-3)]
+        if not peaks:
+            fix = "Name them with --analytes NAME@RT_s, or look at the hold-up time."
+            expected = f"peaks after the hold-up time, {t0:.6g} s"
+            raise InputError("trace", expected=expected, got="none that stands out of the noise", fix=fix)
+        return tuple(f"peak_{i}" for i in range(1, len(peaks) + 1)), [peaks], ()
+    names, times = list(wanted[0]), list(wanted[1])
+    left_out: list[str] = []
+    if optional:
+        inside = [time[0] < at < time[-1] and at > t0 for at in times]
+        shown = [peak.seen for peak in locate(time, rest, noise, times)]
+        left_out = [name for name, a, b in zip(names, inside, shown, strict=True) if not (a and b)]
+        times = [at for name, at in zip(names, times, strict=True) if name not in left_out]
+        names = [name for name in names if name not in left_out]
+        if not names:
+            fix = "Name what is in it with --analytes NAME@RT_s, or look at the system's conditions."
+            got = "none where they are expected"
+            raise InputError("trace", expected="peaks of the system's analytes", got=got, fix=fix)
+    check_wanted(names, times, trace, t0)
+    first = locate(time, rest, noise, times, apart=_APART[0])
+    if all(peak.shares == 1 for peak in first):
+        return tuple(names), [first], tuple(left_out)
+    others = [locate(time, rest, noise, times, apart=apart) for apart in _APART[1:]]
+    return tuple(names), [first, *others], tuple(left_out)
+
+
+def _model(trace: Trace, conditions: Conditions, names: tuple[str, ...], ways: Ways) -> KineticModel:
+    return KineticModel(
+        names,
+        trace.time_s,
+        conditions.t0_s,
+        conditions.injection,
+        conditions.detector_s,
+        conditions.peclet(names),
+        conditions.boundary,
+        ways.shared,
+        trace.uniform,
+    )
+
+
+def _start(model: KineticModel, conditions: Conditions, peaks: Sequence[Peak], ways: Ways) -> Array:
+    """Ln k and ln kd by moments, kd where the system knows it from there; the shared as they are given."""
+    t0, late = conditions.t0_s, conditions.injection.mean_s + conditions.detector_s
+    mean = np.array([peak.mean_s for peak in peaks]) - late
+    for name, peak, at in zip(model.names, peaks, mean, strict=True):
+        if at <= t0:
+            raise InputError(
+                f"analyte {name}",
+                expected=f"a peak after the hold-up time, {t0:.6g} s",
+                got=f"its maximum at {peak.apex_s:.6g} s",
+                fix="Look at --t0-s: what is not retained comes at t0.",
+            )
+    k = mean / t0 - 1
+    total = np.array([peak.variance_s2 for peak in peaks])
+    step = np.ptp(model.time_s) / (model.time_s.size - 1)
+    given = {"t0_s": t0, "detector_s": conditions.detector_s}
+    given |= {"injection_width_s": getattr(conditions.injection, "width_s", 0.0)}
+    given |= {"injection_tail_s": getattr(conditions.injection, "tail_s", 0.0)}
+    shared = np.log([given[name] or step for name in ways.shared]) if ways.shared else np.zeros(0)
+    guess = np.concatenate([np.log(k), np.log(2 * k * t0 / total), shared])
+    kinetic, all_of_it = model.variances(guess)
+    own = np.maximum(total - (all_of_it - kinetic), _SMALLEST_SHARE * total)
+    kd = 2 * k * t0 / own
+    known = conditions.rates or {}
+    if model.peclet is not None:
+        kd = np.array([known.get(name, value) for name, value in zip(model.names, kd, strict=True)])
+    return np.concatenate([np.log(k), np.log(kd), shared])
+
+
+def _certain(
+    minimum: Minimum, ways: Ways
+) -> tuple[Minimum, Covariance, dict[int, tuple[float | None, float | None]]]:
+    """The covariance and, if asked for, the profile's ends by index; a better minimum on the way is taken."""
+    for _ in range(_RESTARTS):
+        covariance = covariance_of(minimum.problem, minimum.best, minimum.bounds)
+        if ways.interval == "covariance" or not minimum.best.converged:
+            return minimum, covariance, {}
+        profile = Profile(minimum.problem, minimum.best, minimum.bounds, covariance, ways.level)
+        size = len(minimum.best.p)
+        try:
+            ends = {i: profile.of_parameter(i) for i in range(size) if i not in minimum.bounds.fixed}
+            ends |= {size + i: profile.of_area(i) for i in minimum.problem.free}
+        except BetterFit as better:
+            minimum = again(minimum, better.p)
+            continue
+        return minimum, covariance, ends
+    reason = "the profile goes on to find lower sums of squares"
+    best = replace(minimum.best, converged=False, reason=reason)
+    return replace(minimum, best=best), covariance, {}
+
+
+def _families(minimum: Minimum, model: KineticModel, ways: Ways) -> tuple[Ranked, ...]:
+    """The kinetic family, and the two empirical ones fitted from its minimum, by AICc."""
+    points, linear = minimum.problem.signal.size, len(minimum.best.place.design)
+    moving = len(minimum.best.p) - len(minimum.bounds.fixed)
+    found = {"kinetic": aicc(minimum.best.place.rss, points, moving + linear)}
+    present = list(minimum.problem.free)
+    if ways.rank and present:
+        p = minimum.best.p
+        centre, sigma = model.centres(p)[present], np.sqrt(model.variances(p)[1][present])
+        for name, rival, start in _rivals(model.time_s, centre, sigma):
+            problem = Problem(minimum.problem.signal, rival, minimum.problem.baseline)
+            best = minimise(problem, [start]).best
+            found[name] = aicc(best.place.rss, points, len(start) + linear)
+    return ranked(found)
+
+
+def _rivals(time_s: Array, centre: Array, sigma: Array) -> list[tuple[str, PeakModel, Array]]:
+    tail = _TAIL * sigma
+    narrow = np.sqrt(sigma**2 - tail**2)
+    gaussian = np.concatenate([centre / sigma, np.log(sigma)])
+    modified = np.concatenate([(centre - tail) / sigma, np.log(narrow), np.log(tail)])
+    return [
+        ("gaussian", Gaussian(time_s, sigma), gaussian),
+        ("emg", ModifiedGaussian(time_s, sigma), modified),
+    ]
+
+
+def _check_size(problem: Problem) -> None:
+    needed = 3 * problem.model.analytes + len(problem.baseline) + len(SHARED)
+    if problem.signal.size <= needed:
+        raise InputError(
+            "trace",
+            expected=f"more samples than parameters ({needed})",
+            got=str(problem.signal.size),
+            fix="Fit fewer analytes.",
+        )

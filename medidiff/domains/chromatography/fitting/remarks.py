@@ -1,0 +1,149 @@
+"""What a person must know of a fit, as sentences: assumed, not determined, not fitting."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from medidiff.domains.chromatography.fitting.certainty.judgement import (
+    FEWEST_POINTS,
+    FUSED,
+    NON_KINETIC,
+    OVERLAP,
+    RANDOM,
+    resolutions,
+)
+from medidiff.domains.chromatography.fitting.estimates import Analyte
+from medidiff.domains.chromatography.fitting.fit import Fit
+
+_WORSE = 10.0  # AICc: a family that is so much better is better beyond doubt (Burnham and Anderson 2002)
+_RHAT = 1.01
+
+
+def flags_of(fit: Fit, index: int) -> tuple[str, ...]:
+    """Short words for one analyte, for tables: what the sentences say at length."""
+    analyte, peak = fit.analytes[index], fit.seen[index]
+    absent = index in fit.minimum.problem.absent
+    tests = {
+        "not-converged": not fit.converged,
+        "area-zero": absent,
+        "no-maximum": not peak.seen,
+        "shared-maximum": peak.shares > 1,
+        "overlap": not absent and analyte.resolution < OVERLAP,
+        "few-points": not absent and analyte.points < FEWEST_POINTS,
+        "kd-open": not absent and fit.converged and _open(analyte),
+        "kd-hardly-seen": not absent and analyte.kinetic_share < 1 - NON_KINETIC,
+    }
+    return tuple(name for name, holds in tests.items() if holds)
+
+
+def remarks(fit: Fit) -> list[str]:
+    """The sentences, those about the whole fit first."""
+    found = [*fit.conditions.notes]
+    if not fit.converged:
+        found.append(f"the fit did not converge: {fit.minimum.best.reason}; its numbers have no intervals")
+    elif fit.covariance.singular:
+        found.append(_singular(fit))
+    if fit.left_out:
+        found.append(f"no peak where the system expects it, left out: {', '.join(fit.left_out)}")
+    return found + _about_start(fit) + _about_overlap(fit) + _about_analytes(fit) + _about_residuals(fit)
+
+
+def _singular(fit: Fit) -> str:
+    return (
+        "some parameters cannot be told apart at all, and have no intervals: "
+        + ("peaks that overlap entirely, " if _fused(fit) else "")
+        + "or more parameters than the trace determines"
+    )
+
+
+def _about_start(fit: Fit) -> list[str]:
+    found = []
+    names = _listed(fit, "no-maximum")
+    if names:
+        found.append(f"no maximum near the retention that was named: {names}")
+    shared = [name for name, peak in zip(fit.model.names, fit.seen, strict=True) if peak.shares > 1]
+    if shared:
+        found.append(f"more analytes than peaks: {', '.join(shared)} share a maximum, and were split")
+    return found
+
+
+def _about_overlap(fit: Fit) -> list[str]:
+    found = []
+    for first, second, resolution in _neighbours(fit):
+        if resolution >= OVERLAP:
+            continue
+        names = f"{first.name} and {second.name} overlap (resolution {resolution:.2f})"
+        if resolution < FUSED:
+            found.append(f"{names}: to these data they are one peak, and their parts are arbitrary")
+        elif fit.ways.interval == "covariance":
+            found.append(f"{names}: intervals by covariance are too short there; take --interval profile")
+        else:
+            found.append(f"{names}: their areas and retentions are strongly correlated")
+    return found
+
+
+def _about_analytes(fit: Fit) -> list[str]:
+    found = []
+    if names := _listed(fit, "area-zero"):
+        found.append(f"an area below 0 was set to 0, and nothing else is known of: {names}")
+    if stuck := [name for name, estimate in fit.shared.items() if estimate.value is None]:
+        found.append(f"fitted to its limit, and not determined: {', '.join(stuck)}")
+    if names := _listed(fit, "few-points"):
+        few = min(a.points for i, a in enumerate(fit.analytes) if "few-points" in flags_of(fit, i))
+        found.append(
+            f"fewer than {FEWEST_POINTS:g} points across the width at half height ({few:.1f}): {names}"
+        )
+    if names := _listed(fit, "kd-open"):
+        found.append(f"kd is not determined to both sides, its interval is open: {names}")
+    if names := _listed(fit, "kd-hardly-seen"):
+        found.append(
+            "most of the variance is not kinetic (injection, detector, dispersion), so that kd rests on how "
+            f"well these are known: {names}"
+        )
+    return found
+
+
+def _about_residuals(fit: Fit) -> list[str]:
+    found = []
+    if fit.covariance.inflation > 1:
+        found.append(
+            f"neighbouring residuals correlate (AR(1) coefficient {fit.covariance.correlation:.2f}): "
+            f"variances were multiplied by {fit.covariance.inflation:.2f}"
+        )
+    if fit.runs[1] < RANDOM:
+        found.append(f"the residuals are not random (runs test, z {fit.runs[0]:.1f}): look at the picture")
+    best = fit.families[0]
+    kinetic = next(family for family in fit.families if family.name == "kinetic")
+    if kinetic.difference > _WORSE:
+        found.append(
+            f"a shape without physics ({best.name}) explains it better, AICc by {kinetic.difference:.0f}"
+        )
+    posterior = fit.posterior
+    if posterior is not None and posterior.rhat is not None and (posterior.rhat > _RHAT).any():
+        found.append(f"the chains have not met (R-hat {np.max(posterior.rhat):.3f}): draw more samples")
+    if fit.ways.samples and posterior is None:
+        found.append("no samples were drawn: the fit did not converge")
+    return found
+
+
+def _neighbours(fit: Fit) -> list[tuple[Analyte, Analyte, float]]:
+    """Analytes that are present, each with the next in time, and their resolution."""
+    present = [i for i in range(len(fit.analytes)) if i not in fit.minimum.problem.absent]
+    p = fit.minimum.best.p
+    centres, sigma = fit.model.centres(p)[present], np.sqrt(fit.model.variances(p)[1][present])
+    order, found = resolutions(centres, sigma)
+    inside = [fit.analytes[present[i]] for i in order]
+    return [(a, b, float(rs)) for a, b, rs in zip(inside[:-1], inside[1:], found, strict=True)]
+
+
+def _fused(fit: Fit) -> bool:
+    return any(resolution < FUSED for *_, resolution in _neighbours(fit))
+
+
+def _open(analyte: Analyte) -> bool:
+    """Whether kd lacks its value or an end."""
+    return None in (analyte.kd_per_s.value, analyte.kd_per_s.low, analyte.kd_per_s.high)
+
+
+def _listed(fit: Fit, flag: str) -> str:
+    return ", ".join(name for i, name in enumerate(fit.model.names) if flag in flags_of(fit, i))

@@ -1,0 +1,1 @@
+"""The sum of squares and its minimum: shapes, variable projection, Levenberg-Marquardt."""

@@ -1,0 +1,71 @@
+"""The minimum of a fit: from several starts where peaks share a maximum, and with areas that are not
+negative.
+
+An area below 0 is no amount: non-negative least squares (Lawson and Hanson 1974) says which analytes are
+absent, the rest is fitted without them, and the absent ones are reported as such.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from medidiff.domains.chromatography.fitting.solving.descent import Bounds, Descent, descend
+from medidiff.domains.chromatography.fitting.solving.projection import Problem
+from medidiff.domains.chromatography.fitting.solving.shapes import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Minimum:
+    """Where a fit ended: the problem without its absent analytes, the place, and the limits that held."""
+
+    problem: Problem
+    best: Descent
+    bounds: Bounds
+
+
+def minimise(problem: Problem, starts: Sequence[Array]) -> Minimum:
+    """The lowest minimum reached from the starts, first without a sign for the areas, then with it."""
+    found = [_from(problem, start) for start in starts]
+    first = min(found, key=lambda one: (not one.best.converged, one.best.place.rss))
+    for _ in range(problem.model.analytes):
+        if (first.best.place.areas >= 0).all():
+            break
+        absent = first.problem.absent | _absent(first)
+        first = _from(replace(first.problem, absent=frozenset(absent)), first.best.p)
+    return first
+
+
+def again(minimum: Minimum, start: Array) -> Minimum:
+    """The minimum reached from another start, within the same limits."""
+    linear = len(minimum.best.place.design)
+    best = descend(minimum.problem.project, start, minimum.bounds, linear=linear)
+    return replace(minimum, best=best)
+
+
+def _from(problem: Problem, start: Array) -> Minimum:
+    low, high = problem.model.limits(start)
+    fixed = frozenset(
+        kind * problem.model.analytes + index
+        for index in problem.absent
+        for kind in range(len(start) // problem.model.analytes)
+    )
+    bounds = Bounds(low, high, problem.model.longest(start), fixed)
+    linear = len(problem.free) + len(problem.baseline)
+    return Minimum(problem, descend(problem.project, start, bounds, linear=linear), bounds)
+
+
+def _absent(minimum: Minimum) -> set[int]:
+    """The analytes to which least squares without negative areas give nothing, at the minimum."""
+    from scipy.optimize import nnls
+
+    problem = minimum.problem
+    free = list(problem.free)
+    columns = problem.model.shapes(minimum.best.p).columns[free]
+    q = np.linalg.qr(problem.baseline.T)[0]
+    away = columns - (columns @ q) @ q.T
+    areas, _ = nnls(away.T, problem.signal - q @ (q.T @ problem.signal))
+    nothing = {index for index, area in zip(free, areas, strict=True) if area <= 0}
+    return nothing or {int(np.argmin(minimum.best.place.areas))}

@@ -1,0 +1,1 @@
+"""Column, gas, flow, oven, analytes and injection: frozen, validated objects in SI units."""
