@@ -1,4 +1,4 @@
-"""`medidiff bench core|projector|ct --out DIR`: measure this installation; bench.json and table.md."""
+"""`medidiff bench core|projector|ct|chromatography --out DIR`: measure it; bench.json and table.md."""
 
 from __future__ import annotations
 
@@ -39,6 +39,13 @@ def add_arguments(parser: Parser) -> None:
     _add_ct(
         benches.add_parser("ct", help="quality against FBP and TV", description="Reconstruct and compare.")
     )
+    _add_chromatography(
+        benches.add_parser(
+            "chromatography",
+            help="exactness and speed of the column's engines",
+            description="Compare the engines with each other, with mpmath and with CADET.",
+        )
+    )
 
 
 def _add_core(parser: Parser) -> None:
@@ -77,6 +84,15 @@ def _add_ct(parser: Parser) -> None:
     scan = ("views", "arc_deg", "geometry", "photons")
     options = ("input", *scan, "table", "rival", "seed", "device", "prior")
     parser.set_defaults(run=_run, options=options)
+
+
+def _add_chromatography(parser: Parser) -> None:
+    text = "noise draws for the coverage of intervals (1000)"
+    parser.add_argument("--draws", type=whole(1, 100_000), default=1000, metavar="N", help=text)
+    text = "folder of real files (without it their rows are skipped)"
+    parser.add_argument("--data", type=Path, metavar="DIR", help=text)
+    add_output(parser)
+    parser.set_defaults(run=_run, options=("draws", "data"))
 
 
 def views(text: str) -> tuple[int, ...]:

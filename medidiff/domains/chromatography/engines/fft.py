@@ -74,7 +74,8 @@ def fft_curves(
     check_gradients(asked, (*COLUMN, "detector_s", *injection.parameters))
     if not 0 <= detector_s < np.inf:
         raise _bad("a time constant of at least 0 s", f"{detector_s:g}", "0 is an ideal detector.")
-    times = np.asarray(t, np.float64) if plan and plan.fits_axis(t) else uniform_axis(t)
+    plan = plan if plan and plan.fits_axis(t) else None
+    times = np.asarray(t, np.float64) if plan else uniform_axis(t)
     column = Column.of(transport)
     out = column_curves(times, column, injection, detector_s, asked, plan)
     spike = np.where(np.isinf(transport.peclet), np.exp(-column.units), 0.0)

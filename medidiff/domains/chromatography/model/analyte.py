@@ -12,6 +12,10 @@ stores one of film diffusion, film kd or lumped kd, and the other rate is derive
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from medidiff.domains.chromatography.model import plausible
 from medidiff.domains.chromatography.model.column import Column
@@ -21,6 +25,8 @@ from medidiff.errors import InputError
 
 FILM_RATIO = 1e4
 """D_m/D_s where neither film diffusion nor a rate is given, at the column's mean pressure."""
+
+Number = TypeVar("Number", float, NDArray[np.float64])
 
 
 @dataclass(frozen=True)
@@ -62,16 +68,16 @@ class Analyte:
                 plausible.DESORPTION.check(rate, self.name)
         if not 0 < self.area < float("inf"):
             raise self._bad("an area above 0 mol s/m³", f"{self.area:g}", "Leave out what is not there.")
-        if self.langmuir_b_m3_mol is not None and not 0 <= self.langmuir_b_m3_mol < float("inf"):
-            raise self._bad("b of at least 0 m³/mol", f"{self.langmuir_b_m3_mol:g}", "None is linear.")
+        if self.langmuir_b_m3_mol is not None and not 0 < self.langmuir_b_m3_mol < float("inf"):
+            raise self._bad("b above 0 m³/mol", f"{self.langmuir_b_m3_mol:g}", "None is linear.")
 
-    def gas_diffusion_m2_s(self, gas: str, temperature_k: float, pressure_pa: float) -> float:
-        """D_m; InputError where the analyte has none."""
+    def gas_diffusion_m2_s(self, gas: str, temperature_k: Number, pressure_pa: Number) -> Number:
+        """D_m, in the shape of the temperature; InputError where the analyte has none."""
         if self.gas_diffusion is None:
             raise self._bad("diffusion in the gas", "none", "Give it, or a formula; or dispersion none.")
         if isinstance(self.gas_diffusion, FullerDiffusion):
             return self.gas_diffusion.diffusion_m2_s(gas, temperature_k, pressure_pa)
-        return float(self.gas_diffusion)
+        return float(self.gas_diffusion) + 0 * temperature_k
 
     def film_rate_per_s(self, k: float, gas_diffusion_m2_s: float, column: Column) -> float:
         """Kd of the film alone; InputError for a lumped kd faster than the gas allows."""

@@ -13,11 +13,13 @@ height by `giddings_factor`, 1.024 for `btex`, whose peaks are 1.0 to 1.2 % wide
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from importlib.resources import as_file, files
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +35,7 @@ from medidiff.domains.chromatography.model.oven import Oven
 from medidiff.domains.chromatography.model.retention import FAR_K, KCentric
 from medidiff.domains.chromatography.model.units import to_celsius
 from medidiff.errors import InputError
+from medidiff.runs.plain import to_plain
 
 Dispersion = Literal["none", "molecular", "golay"]
 DISPERSIONS: tuple[str, ...] = get_args(Dispersion)
@@ -94,9 +97,9 @@ class System:
 
     @property
     def time_s(self) -> NDArray[np.float64]:
-        """The trace's axis."""
+        """The trace's axis, to the picosecond: 0.3 and not 0.30000000000000004."""
         count = int(np.floor((self.end_s - self.start_s) / self.interval_s * (1 + 1e-12) + 1e-9)) + 1
-        return np.asarray(self.start_s + self.interval_s * np.arange(count), np.float64)
+        return np.round(self.start_s + self.interval_s * np.arange(count, dtype=np.float64), 12)
 
     @property
     def temperature_k(self) -> float:
@@ -143,6 +146,31 @@ class System:
         return replace(self, analytes=tuple(a for a in self.analytes if a.name in names))
 
     @property
+    def langmuir_b_m3_mol(self) -> NDArray[np.float64] | None:
+        """Langmuir's b of every analyte, (n,); None for a linear system. InputError where only some have one.
+
+        Those that share the sites of the film all take part, so that a missing b is no b of 0.
+        """
+        found = [analyte.langmuir_b_m3_mol for analyte in self.analytes]
+        if all(b is None for b in found):
+            return None
+        if missing := [a.name for a in self.analytes if a.langmuir_b_m3_mol is None]:
+            fix = "They share the sites: give each one, a small one where it holds little."
+            raise _bad("Langmuir's b", "one for all analytes or for none", f"none for {missing[0]}", fix)
+        return np.array(found, np.float64)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Everything in SI as plain data, for a provenance; a choice says its `kind`."""
+        plain: dict[str, Any] = to_plain(_plain(self))
+        return plain
+
+    @property
+    def digest(self) -> str:
+        """Of all that `to_plain` gives, as "sha256:..."."""
+        text = json.dumps(self.to_plain(), sort_keys=True)
+        return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Sentences on what lies outside the usual, or is extrapolated."""
         notes = [*self.column.notes, *self.flow.notes, *self.oven.notes]
@@ -155,11 +183,17 @@ class System:
 
     def _extrapolated(self) -> list[str]:
         kelvin = self.temperature_k
-        return [
-            f"{a.name}: {to_celsius(kelvin):.0f} °C is more than {FAR_K:.0f} K from its characteristic "
-            f"temperature {to_celsius(a.retention.tchar_k):.0f} °C, where its retention is extrapolated"
+        far = {
+            a.name: abs(kelvin - a.retention.tchar_k)
             for a in self.analytes
             if isinstance(a.retention, KCentric) and abs(kelvin - a.retention.tchar_k) > FAR_K
+        }
+        if not far:
+            return []
+        worst = max(far, key=lambda name: far[name])
+        return [
+            f"{to_celsius(kelvin):.0f} °C is more than {FAR_K:.0f} K from the characteristic temperature, "
+            f"where retention is extrapolated ({worst}: {far[worst]:.0f} K): {', '.join(far)}"
         ]
 
 
@@ -184,6 +218,13 @@ def named_system(name: str) -> System:
 
     with as_file(files("medidiff") / "assets" / SYSTEMS[name]) as path:
         return read_system(path)
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        parts = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return {"kind": type(value).__name__, **parts}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _bad(what: str, expected: str, got: str, fix: str) -> InputError:

@@ -1,0 +1,1 @@
+"""What the engines that march in time or along the column are made of."""
