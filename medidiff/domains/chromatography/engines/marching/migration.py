@@ -211,7 +211,7 @@ def _cumulate(rate: Array, weights: Array) -> tuple[Array, Array]:
     """The integral of a rate from the start to each node, and to the end, (n,)."""
     whole = (weights * rate).sum(axis=-1)
     until = np.cumsum(whole, axis=-1)
-    before = np.concatenate([np.zeros_like(until[:, :1]), until], axis=1)
+    before = np.concatenate([np.zeros((len(until), 1)), until], axis=1)
     half = weights.sum(axis=-1, keepdims=True) / 2
     return before[:, :-1, None] + half * (rate @ _CUMULATE), before[:, -1]
 
