@@ -73,7 +73,7 @@ def _panel(axes: Axes, trace: Chromatogram, colour: str) -> None:
 def _envelope(
     x: NDArray[np.float64], signal: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """All points, or for a long trace the lowest and highest of each group, in their order: no peak is lost."""
+    """All points; of a long trace the lowest and highest of each group, so that no peak is lost."""
     group = x.size // _COLUMNS
     if group < 2:
         return x, signal

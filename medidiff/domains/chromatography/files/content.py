@@ -13,12 +13,15 @@ from pathlib import Path
 
 from medidiff.errors import InputError
 from medidiff.io.limits import GIB, MIB, Limits
-from medidiff.io.opening import regular_size
+from medidiff.io.opening import regular_size, unreadable
 
 LIMITS = Limits(file_bytes=GIB)
 """What a trace may ask for unless the caller says otherwise: readers here hold the whole file."""
 
 _GZIP = b"\x1f\x8b"
+LARGEST_TEXT = 256 * MIB
+"""Bytes of a text: lines and numbers take ten times as much while they are read."""
+
 _FREE_BYTES = 256 * MIB  # below, any ratio is legal: an hour of zeros packs well
 _PIECE = MIB
 
@@ -68,7 +71,10 @@ def read_content(path: Path, limits: Limits) -> Content:
     """
     size = regular_size(path)
     limits.check_file_bytes(path.name, size)
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError:
+        raise unreadable(path.name, "a file that cannot be read") from None
     if data[:2] == _GZIP:
         data = _unpack(data, limits)
         if data[:2] == _GZIP:
@@ -76,6 +82,13 @@ def read_content(path: Path, limits: Limits) -> Content:
     if not data:
         raise _bad("a file with a trace", "0 bytes", "Copy or export it again.")
     return Content(path.name, data, limits, Budget(limits.file_bytes))
+
+
+def check_text(data: bytes) -> None:
+    """Raise InputError for more text than is read at once."""
+    if len(data) > LARGEST_TEXT:
+        fix = "Cut it, or export fewer traces."
+        raise _bad(f"a text of at most {LARGEST_TEXT} bytes", f"{len(data)} bytes", fix)
 
 
 def inflate(packed: bytes, wanted: int, what: str) -> bytes:

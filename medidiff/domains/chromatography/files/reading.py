@@ -18,7 +18,7 @@ from medidiff.errors import InputError
 from medidiff.io.limits import Limits
 from medidiff.io.opening import naming
 
-_SNIFFED = 8192
+_SNIFFED, _LISTED = 8192, 20
 _REFUSED = {
     b"PK\x03\x04": ("a zip archive", "Unpack it first."),
     b"PK\x05\x06": ("an empty zip archive", "Export it again."),
@@ -75,7 +75,9 @@ def read_chromatogram(
 
 def list_traces(traces: tuple[Chromatogram, ...]) -> str:
     """A numbered list with detector, unit, points and range, in which nobody's name stands."""
-    return "; ".join(f"{number} {describe_trace(trace)}" for number, trace in enumerate(traces, 1))
+    shown = [f"{number} {describe_trace(trace)}" for number, trace in enumerate(traces[:_LISTED], 1)]
+    more = [f"and {len(traces) - _LISTED} more"] if len(traces) > _LISTED else []
+    return "; ".join(shown + more)
 
 
 def describe_trace(trace: Chromatogram) -> str:
@@ -112,6 +114,8 @@ def _markup(start: str) -> Reader:
         return _gaml
     if root[1] in ("mzML", "indexedmzML"):
         return _mzml
+    if root[1] != "html" and "<!DOCTYPE" in start:
+        return _gaml
     known = {"mzXML": "mzXML", "mzData": "mzData", "html": "a web page", "Workbook": "a spreadsheet"}
     raise InputError(
         "file",

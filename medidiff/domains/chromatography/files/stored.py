@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medidiff.domains.chromatography.chromatogram import TIME, Chromatogram, VendorPeak
-from medidiff.domains.chromatography.files.content import Content
+from medidiff.domains.chromatography.files.content import Content, check_text
 from medidiff.errors import InputError
 
 SCHEMA = "medidiff.chromatogram/1"
@@ -49,6 +49,7 @@ def to_stored(chromatogram: Chromatogram) -> str:
 
 def read_stored(content: Content, *, keep_metadata: bool) -> Chromatogram:
     """A trace from medidiff's JSON; InputError for other JSON, a damaged file, or values of another kind."""
+    check_text(content.data)
     try:
         found = json.loads(content.data.decode("utf-8"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):

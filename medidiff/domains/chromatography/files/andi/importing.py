@@ -168,7 +168,7 @@ def _vendor_peaks(
     file: NetCDF, clock: _Clock, x: NDArray[np.float64], notes: list[str]
 ) -> tuple[VendorPeak, ...]:
     times = file.variables.get("peak_retention_time")
-    if times is None or times.ndim != 1 or times.dtype.kind not in "iuf":
+    if times is None or times.ndim != 1:
         return ()
     count = times.size
     start, end = (_column(file, f"peak_{side}_time", count) for side in ("start", "end"))
@@ -179,7 +179,15 @@ def _vendor_peaks(
         start, end = start * clock.seconds, end * clock.seconds
     area, height = (_column(file, f"peak_{name}", count) for name in ("area", "height"))
     names = _names(file, count)
-    rows = zip(times.astype(np.float64) * clock.seconds, start, end, area, height, names, strict=True)
+    rows = zip(
+        _column(file, "peak_retention_time", count) * clock.seconds,
+        start,
+        end,
+        area,
+        height,
+        names,
+        strict=True,
+    )
     return tuple(
         VendorPeak(
             retention_s=float(at),
@@ -190,7 +198,7 @@ def _vendor_peaks(
             name=name,
         )
         for at, a, b, size, tall, name in rows
-        if abs(at) < _FILL and at != _MISSING * clock.seconds
+        if not math.isnan(at)
     )
 
 
@@ -211,7 +219,8 @@ def _column(file: NetCDF, name: str, count: int) -> NDArray[np.float64]:
     values = file.variables.get(name)
     if values is None or values.shape != (count,) or values.dtype.kind not in "iuf":
         return np.full(count, np.nan)
-    column = values.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        column = values.astype(np.float64)
     column[~(np.abs(column) < _FILL) | (column == _MISSING)] = np.nan
     return column
 

@@ -22,11 +22,12 @@ from numpy.typing import NDArray
 
 from medidiff.errors import InputError
 
-_PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)")
+# Possessive (++, *+): a long line of digits is read once, not once a digit.
+_PLAIN = re.compile(r"[+-]?+(?:\d++\.?+\d*+|\.\d++)(?:[eE][+-]?\d++)?+")
+_NUMBER = re.compile(r"[+-]?+(?:\d++\.?+\d*+|\.\d++)")
 _TOKEN = re.compile(
-    r"[\s,;]*(?:(?P<packed>[@A-Ia-i%J-RSj-rT-Zs])(?P<digits>\d*\.?\d*)"
-    r"|(?P<number>[+-]?(?:\d+\.?\d*|\.\d+))|(?P<missing>\?))"
+    r"[\s,;]*(?:(?P<packed>[@A-Ia-i%J-RSj-rT-Zs])(?P<digits>\d*+\.?+\d*+)"
+    r"|(?P<number>[+-]?+(?:\d++\.?+\d*+|\.\d++))|(?P<missing>\?))"
 )
 _LEADING = {
     "@": "0",

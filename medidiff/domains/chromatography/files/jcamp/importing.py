@@ -25,7 +25,7 @@ from medidiff.errors import InputError
 
 _RECORD = re.compile(r"\s*##([^=]*)=(.*)", re.DOTALL)
 _CURVES, _PAIRS, _PEAKS = "XYDATA", "XYPOINTS", "PEAKTABLE"
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_NUMBER = r"[+-]?+(?:\d++\.?+\d*+|\.\d++)(?:[eE][+-]?\d++)?+"  # possessive: linear in a long line
 _PAIR = re.compile(rf"({_NUMBER})(?: ?, ?| )({_NUMBER})[ ,;]*")
 _KEPT = (
     "TITLE",
@@ -38,6 +38,7 @@ _KEPT = (
     "SPECTROMETERDATASYSTEM",
 )
 _SCAN_TIME = "RETENTION[ _]?TIME"
+_MOST_POINTS = 10_000_000  # a count may ask for any number of repeats
 _SCALE = 1e-3  # FIRSTY is printed with at least three digits
 
 
@@ -68,9 +69,9 @@ def read_jcamp(content: Content, *, keep_metadata: bool) -> tuple[Chromatogram, 
     text = decode(content.data)
     if re.search(rf"^##{_SCAN_TIME}[ \t]*=", text, re.MULTILINE | re.IGNORECASE):
         return (_scans(text, content.origin),)
-    blocks, most = _blocks(text), content.limits.file_bytes // 8
+    blocks = _blocks(text)
     traces = [
-        _trace(block, name, content, most, keep_metadata)
+        _trace(block, name, content.origin, keep_metadata)
         for block in blocks
         for name in (_CURVES, _PAIRS, _PEAKS)
         if name in block.data
@@ -111,11 +112,11 @@ def _blocks(text: str) -> list[_Block]:
     return [block for block in blocks if block.records.get("DATATYPE", "").upper() != "LINK"]
 
 
-def _trace(block: _Block, name: str, content: Content, most: int, keep: bool) -> Chromatogram:
+def _trace(block: _Block, name: str, origin: str, keep: bool) -> Chromatogram:
     form = re.sub(r"\s", "", block.records[name]).upper()
     notes: list[str] = []
     if name != _PEAKS and form.startswith("(X++(Y..Y))"):
-        x, signal = _curve(block, block.data[name], most, notes)
+        x, signal = _curve(block, block.data[name], notes)
     elif form.startswith("(XY..XY)"):
         x, signal = _pairs(block, block.data[name])
     else:
@@ -138,17 +139,17 @@ def _trace(block: _Block, name: str, content: Content, most: int, keep: bool) ->
         axis=axis_name(unit),
         vendor_peaks=peaks,
         metadata={k: block.records[k] for k in _KEPT if block.records.get(k)} if keep else {},
-        origin=content.origin,
+        origin=origin,
         notes=(*notes, *turned),
     )
 
 
 def _curve(
-    block: _Block, lines: list[Line], most: int, notes: list[str]
+    block: _Block, lines: list[Line], notes: list[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     declared = block.number("NPOINTS")
-    if declared != int(declared) or not 0 < declared <= most:
-        raise _bad(f"NPOINTS from 1 to {most}", f"{declared:g}")
+    if declared != int(declared) or not 0 < declared <= _MOST_POINTS:
+        raise _bad(f"NPOINTS from 1 to {_MOST_POINTS}", f"{declared:g}")
     ordinates, places = decode_ordinates(lines, int(declared))
     if ordinates.size != declared:
         raise _bad(f"NPOINTS = {declared:.0f} ordinates", f"{ordinates.size}: truncated or damaged")

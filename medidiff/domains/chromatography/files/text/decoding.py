@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 
+from medidiff.domains.chromatography.files.content import check_text
 from medidiff.errors import InputError
 
 _MARKS = (
@@ -18,6 +19,7 @@ _SNIFFED = 4096
 
 def decode(data: bytes) -> str:
     """The text with every line end as a line feed; InputError for bytes that are no text."""
+    check_text(data)
     text = _characters(data)
     if _CONTROL.search(text):
         raise InputError(

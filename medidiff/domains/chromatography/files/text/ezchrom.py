@@ -15,6 +15,7 @@ from medidiff.errors import InputError
 
 _RATE, _POINTS = "Sampling Rate:", "Total Data Points:"
 _UNIT, _SCALE = "Y Axis Title:", "Y Axis Multiplier:"
+_HERTZ = "Hz"
 _HEADER = 40  # lines
 
 
@@ -28,6 +29,8 @@ def read_ezchrom(lines: list[str], origin: str, *, keep_metadata: bool) -> tuple
     header = [line.split("\t") for line in lines[:_HEADER] if "\t" in line]
     keys = {row[0]: [cell.strip() for cell in row[1:]] for row in header}
     rates, points, scales = (_numbers(keys[name], name) for name in (_RATE, _POINTS, _SCALE))
+    if keys[_RATE][-1:] != [_HERTZ]:
+        raise _bad(f"a sampling rate in {_HERTZ}", "another unit, or none")
     channels = min(len(rates), len(points), len(scales))
     if not channels or min(rates) <= 0 or any(count < 0 or count % 1 for count in points):
         raise _bad("a rate above 0 and whole numbers of points", "others")

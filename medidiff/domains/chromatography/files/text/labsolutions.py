@@ -145,7 +145,7 @@ def _regular(
     if not interval or not interval > 0:
         return time, ()
     decimals = len(split(section.lines[0], "\t")[0].replace(",", ".").partition(".")[2])
-    steps = interval * 1e-3 * np.arange(time.size)
+    steps = np.arange(time.size, dtype=np.float64) * (interval * 1e-3)
     apart = time - steps
     if apart.max() - apart.min() > 2.02 * _ROUNDING * 10.0**-decimals * seconds:
         return time, ("Times as printed: they do not fit the interval in the header.",)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,15 +18,15 @@ from numpy.typing import NDArray
 
 from medidiff.errors import InputError
 
-_SAMPLE = 200
+_SAMPLE, _MOST = 200, 0.5
 _LONGEST_QUOTED = 100_000  # Python's csv gives up above
 _NUMERIC_LINE = re.compile(r"[\s\d.,;+\-eE\"'’\u00a0\u202f]+")
 _DIGIT = re.compile(r"\d")
-_BLANK_ROW = re.compile(
-    r"\s*[+-]?[\d.]+(?:,\d+)?(?:[eE][+-]?\d+)?(?:\s+[+-]?[\d.]+(?:,\d+)?(?:[eE][+-]?\d+)?)+\s*"
-)
+_CELL = r"[+-]?+[\d.]++(?:,\d++)?+(?:[eE][+-]?\d++)?+"  # possessive: a long line is read once
+_BLANK_ROW = re.compile(rf"\s*+{_CELL}(?:\s++{_CELL})++\s*+")
 _NUMBER = re.compile(r"[+-]?(?:\d[\d.,'’\u00a0\u202f]*|[.,]\d+)(?:[eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?")
+_POINT_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+")
 _GROUPING = str.maketrans("", "", "'’\u00a0\u202f")
 BLANK = " "
 """The delimiter where any run of blanks separates."""
@@ -69,11 +70,11 @@ def find_delimiter(lines: Sequence[str]) -> str | None:
             if len(sample) == _SAMPLE:
                 break
     for delimiter in "\t;":
-        if sample and sum(delimiter in line for line in sample) > 0.9 * len(sample):
+        if sample and sum(delimiter in line for line in sample) > _MOST * len(sample):
             return delimiter
-    if sample and sum(bool(_BLANK_ROW.fullmatch(line)) for line in sample) > 0.9 * len(sample):
+    if sample and sum(bool(_BLANK_ROW.fullmatch(line)) for line in sample) > _MOST * len(sample):
         return BLANK
-    if sample and sum("," in line for line in sample) > 0.9 * len(sample):
+    if sample and sum("," in line for line in sample) > _MOST * len(sample):
         return ","
     return None
 
@@ -120,7 +121,7 @@ def _check_widths(lines: Sequence[str], delimiter: str, numbers: Sequence[int]) 
     """Each row must have as many cells as the first."""
     counts = [len(line.split()) - 1 if delimiter == BLANK else line.count(delimiter) for line in lines]
     if len(set(counts)) > 1:
-        usual = max(set(counts), key=counts.count)
+        usual = Counter(counts).most_common(1)[0][0]
         row = next(i for i, count in enumerate(counts) if count != usual)
         raise bad_line(numbers[row], f"{usual + 1} cells as in the other rows", f"{counts[row] + 1}")
 
@@ -143,8 +144,9 @@ def _decimal_mark(joined: str, lines: Sequence[str], delimiter: str, columns: Se
             fix="Export it with decimal points and without marks of thousands.",
         )
     mixed = [cell for cell in with_comma if "." in cell]
-    points_alone = any("." in row[c] and "," not in row[c] for row in cells for c in columns)
-    if any(cell.rindex(".") > cell.rindex(",") for cell in mixed) or (points_alone and not mixed):
+    with_points = [row[c] for row in cells for c in columns if "." in row[c] and "," not in row[c]]
+    grouped = bool(mixed) and all(_POINT_THOUSANDS.fullmatch(cell) for cell in with_points)
+    if any(cell.rindex(".") > cell.rindex(",") for cell in mixed) or (with_points and not grouped):
         raise InputError(
             "table",
             expected="one decimal mark",

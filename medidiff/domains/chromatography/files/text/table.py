@@ -1,16 +1,16 @@
 """Traces in tables: one or several blocks of numeric rows, below whatever the program wrote above them.
 
-The first column is the time unless a header names another. Its unit stands in the header ("time_min", "Time
-(min)"); where it does not, a run that ends after 180 is in seconds, one that ends sooner in minutes, with a
-note. Every further numeric column is a trace, but for counters and steps. A table that our own
-`Chromatogram.write` made (`time_s,signal,...`) is one trace with components.
+The first column is the time unless a header names another, or one for each signal. Its unit stands in the
+header ("time_min", "Time (min)"); where it does not, a run that ends after 180 is in seconds, one that ends
+sooner in minutes, with a note. Every further numeric column is a trace, but for counters and steps. A table
+that our own `Chromatogram.write` made (`time_s,signal,...`) is one trace with components.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -32,6 +32,7 @@ from medidiff.errors import InputError
 LONGEST_IN_MINUTES = 180.0
 """A run without a unit that ends later than this is taken to be in seconds."""
 
+_SHORTEST_S, _LONGEST_S = 5.0, 86400.0  # of a run: outside, its header is doubted
 _SIGNAL = "signal"
 _TIME_NAME = re.compile(r"time|zeit|temps|retention|^r\.?t\b|^min|^sec|^t$|^s$|^x$")
 _COUNTER = re.compile(r"^(step|index|idx|point|scan|row|no\b|nr\b|#|iter|run|sample)")
@@ -52,6 +53,32 @@ class _Block:
     above: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Table:
+    """The numbers of a block, (rows, columns), and the names of their columns, "" where there are none."""
+
+    values: NDArray[np.float64]
+    names: tuple[str, ...]
+    block: _Block
+    origin: str
+    metadata: dict[str, str]
+
+    @property
+    def times(self) -> list[int]:
+        """The columns of times: by their names, else the first."""
+        return [i for i, name in enumerate(self.names) if _TIME_NAME.search(name.lower())] or [0]
+
+    def time_of(self, column: int) -> int:
+        """The time of a signal: the nearest one before it, as in tables of pairs."""
+        return max((at for at in self.times if at < column), default=self.times[0])
+
+    def signals(self, counter: int | None) -> list[int]:
+        """The columns of signals: all but times, counters and steps, unless nothing else is left."""
+        others = [i for i in range(len(self.names)) if i != self.times[0]]
+        found = [i for i in others if i not in self.times and i != counter]
+        return [i for i in found if not _COUNTER.search(self.names[i].lower())] or found or others
+
+
 def read_tables(lines: list[str], origin: str, *, keep_metadata: bool) -> tuple[Chromatogram, ...]:
     """Every trace in the lines of a text file.
 
@@ -62,12 +89,13 @@ def read_tables(lines: list[str], origin: str, *, keep_metadata: bool) -> tuple[
     blocks = _blocks(lines, delimiter) if delimiter else []
     if not blocks:
         raise _bad("rows of a time and a signal", "none")
-    longest = max(len(block.rows.lines) for block in blocks)
-    traces: list[Chromatogram] = []
-    for block in blocks:
-        if len(block.rows.lines) >= _SHORT * longest:
-            traces += _traces(block, origin, keep_metadata)
-    return tuple(traces)
+    least = _SHORT * max(len(block.rows.lines) for block in blocks)
+    long = [block for block in blocks if len(block.rows.lines) >= least]
+    traces = tuple(trace for block in long for trace in _traces(block, origin, keep_metadata))
+    if short := len(blocks) - len(long):
+        note = f"Passed over: {short} short table{'s' * (short > 1)} of numbers."
+        return tuple(replace(trace, notes=(*trace.notes, note)) for trace in traces)
+    return traces
 
 
 def _blocks(lines: list[str], delimiter: str) -> list[_Block]:
@@ -130,30 +158,37 @@ def _loose(cell: str) -> float:
 
 
 def _traces(block: _Block, origin: str, keep: bool) -> list[Chromatogram]:
+    own = block.names[1:2] == (_SIGNAL,) and (block.names[0] == TIME or block.names[0].startswith("x_"))
     lowered = [name.lower() for name in block.names]
-    if all(any(pattern.search(name) for name in lowered) for pattern in _PEAK_TABLE):
+    if not own and all(any(pattern.search(name) for name in lowered) for pattern in _PEAK_TABLE):
         raise _bad("rows of a time and a signal", "a table of peaks")
     columns = _numeric_columns(block)
     if len(columns) < 2:
         raise bad_line(block.rows.numbers[0], "a time and a signal", "one number")
-    table = read_columns(block.rows, columns)
-    names = [block.names[c] if block.names else "" for c in columns]
-    if len(names) > 1 and names[1] == _SIGNAL and (names[0] == TIME or names[0].startswith("x_")):
-        return [_own(block, table, names, origin)]
-    at = next((i for i, name in enumerate(names) if _TIME_NAME.search(name.lower())), 0)
-    metadata = _metadata(block) if keep else {}
+    table = _Table(
+        read_columns(block.rows, columns),
+        tuple(block.names[c] if block.names else "" for c in columns),
+        block,
+        origin,
+        _metadata(block) if keep else {},
+    )
+    if own:
+        return [_own(table)]
     return [
-        _trace(block, table, rows, at, column, names, suffix, origin, metadata)
-        for rows, suffix, used in _runs(table, at, names)
-        for column in _signals(names, at, used)
+        _trace(table, rows, column, suffix)
+        for rows, suffix, used in _runs(table)
+        for column in table.signals(used)
     ]
 
 
-def _own(block: _Block, table: NDArray[np.float64], names: list[str], origin: str) -> Chromatogram:
+def _own(table: _Table) -> Chromatogram:
     """A table as `Chromatogram.write` makes it, to the bit."""
-    _check_times(table[:, 0], block.rows.numbers)
-    components = {name: table[:, i] for i, name in enumerate(names) if i > 1}
-    return Chromatogram(table[:, 0], table[:, 1], axis=names[0], components=components, origin=origin)
+    x, signal, *others = table.values.T
+    _check_times(x, table.block.rows.numbers)
+    if len(set(table.names)) < len(table.names):
+        raise _bad("columns of different names", "one twice")
+    components = dict(zip(table.names[2:], others, strict=True))
+    return Chromatogram(x, signal, axis=table.names[0], components=components, origin=table.origin)
 
 
 def _numeric_columns(block: _Block) -> list[int]:
@@ -163,71 +198,51 @@ def _numeric_columns(block: _Block) -> list[int]:
     columns = []
     for column in range(len(looked[-1])):
         good = sum(column < len(row) and is_number(row[column]) for row in looked)
-        counter = bool(block.names) and _COUNTER.search(block.names[column].lower())
+        counter = column < len(block.names) and _COUNTER.search(block.names[column].lower())
         if good == len(looked) or (good > len(looked) / 2 and not counter):
             columns.append(column)
     return columns
 
 
-def _runs(table: NDArray[np.float64], at: int, names: list[str]) -> list[tuple[slice, str, int | None]]:
+def _runs(table: _Table) -> list[tuple[slice, str, int | None]]:
     """Where the time starts again: the rows of each run, what counts them, and that column.
 
     Several runs in one table are believed only where a column of whole numbers changes with each of them.
     """
-    falls = np.flatnonzero(np.diff(table[:, at]) <= 0)
-    whole = slice(0, len(table))
-    if not falls.size or falls.size == len(table) - 1:
+    at, whole = table.times[0], slice(0, len(table.values))
+    falls = np.flatnonzero(np.diff(table.values[:, at]) <= 0)
+    if not falls.size or falls.size == len(table.values) - 1:
         return [(whole, "", None)]
-    for column in range(table.shape[1]):
-        values = table[:, column]
-        if (
-            column != at
-            and (values == np.round(values)).all()
-            and np.array_equal(np.flatnonzero(np.diff(values)), falls)
-        ):
-            edges = [0, *(int(i) + 1 for i in falls), len(table)]
-            return [
-                (slice(a, b), f"{names[column]} {values[a]:g}".strip(), column) for a, b in pairwise(edges)
-            ]
+    for column, values in enumerate(table.values.T):
+        counts = column != at and bool((values == np.round(values)).all())
+        if counts and np.array_equal(np.flatnonzero(np.diff(values)), falls):
+            edges = [0, *(int(i) + 1 for i in falls), len(values)]
+            name = table.names[column]
+            return [(slice(a, b), f"{name} {values[a]:g}".strip(), column) for a, b in pairwise(edges)]
     return [(whole, "", None)]
 
 
-def _signals(names: list[str], at: int, counter: int | None) -> list[int]:
-    others = [i for i in range(len(names)) if i not in (at, counter)]
-    return [i for i in others if not _COUNTER.search(names[i].lower())] or others
-
-
-def _trace(
-    block: _Block,
-    table: NDArray[np.float64],
-    rows: slice,
-    at: int,
-    column: int,
-    names: list[str],
-    suffix: str,
-    origin: str,
-    metadata: dict[str, str],
-) -> Chromatogram:
-    x, signal, turned = rising(table[rows, at], table[rows, column])
+def _trace(table: _Table, rows: slice, column: int, suffix: str) -> Chromatogram:
+    at = table.time_of(column)
+    x, signal, turned = rising(table.values[rows, at], table.values[rows, column])
     notes = list(turned)
     if not turned:
-        _check_times(x, block.rows.numbers[rows])
-    axis, seconds = _axis(names[at], x, notes)
-    alone = sum(i != at for i in range(len(names))) == 1
-    detector = _detector(block)
-    if not alone and not detector:
-        detector = _UNIT.sub("", names[column]).strip()
-    stated = _stated_points(block)
+        _check_times(x, table.block.rows.numbers[rows])
+    axis, seconds = _axis(table.names[at], x, notes)
+    detector = _detector(table.block)
+    if not detector and len(table.names) > 2:
+        detector = _UNIT.sub("", table.names[column]).strip()
+    stated = _stated_points(table.block)
     if stated is not None and stated != x.size:
         notes.append(f"The header states {stated} points; the table has {x.size}.")
     return Chromatogram(
         x * seconds,
         signal,
-        signal_unit=_signal_unit(names[column]),
+        signal_unit=_signal_unit(table.names[column]),
         detector=label(f"{detector} {suffix}"),
         axis=axis,
-        metadata=metadata,
-        origin=origin,
+        metadata=table.metadata,
+        origin=table.origin,
         notes=tuple(notes),
     )
 
@@ -237,6 +252,10 @@ def _axis(name: str, x: NDArray[np.float64], notes: list[str]) -> tuple[str, flo
     unit = _UNIT.search(name)
     seconds = seconds_in(unit[1] if unit else name)
     if seconds is not None:
+        lasts = (x[-1] - x[0]) * seconds
+        if not _SHORTEST_S <= lasts <= _LONGEST_S:
+            likely = "minutes" if lasts < _SHORTEST_S else "seconds or milliseconds"
+            notes.append(f"By its header the run lasts {lasts:.3g} s: its times are more likely in {likely}.")
         return TIME, seconds
     if unit and "time" not in name.lower():
         return axis_name(unit[1]), 1.0

@@ -22,6 +22,7 @@ from medidiff.domains.chromatography.files.units import axis_name, label, rising
 from medidiff.domains.chromatography.files.xml.arrays import decode_array, length
 from medidiff.domains.chromatography.files.xml.markup import Element, parse
 from medidiff.errors import InputError
+from medidiff.io.opening import naming
 
 ROOT = frozenset({"GAML"})
 _TECHNIQUE = "CHROM"
@@ -60,16 +61,17 @@ class _Reader:
         x, signal, turned = rising(x * seconds, signal)
         signal_unit = label(ordinates.attributes.get("units", ""))
         on_time = axis_name(unit) == TIME
-        return Chromatogram(
-            x,
-            signal,
-            signal_unit="" if signal_unit == _UNKNOWN else signal_unit,
-            axis=axis_name(unit),
-            vendor_peaks=_peaks(ordinates, seconds) if on_time else (),
-            metadata=_metadata(trace) if self.keep else {},
-            origin=self.origin,
-            notes=turned,
-        )
+        with naming(what):
+            return Chromatogram(
+                x,
+                signal,
+                signal_unit="" if signal_unit == _UNKNOWN else signal_unit,
+                axis=axis_name(unit),
+                vendor_peaks=_peaks(ordinates, seconds) if on_time else (),
+                metadata=_metadata(trace) if self.keep else {},
+                origin=self.origin,
+                notes=turned,
+            )
 
 
 def read_gaml(content: Content, *, keep_metadata: bool) -> tuple[Chromatogram, ...]:

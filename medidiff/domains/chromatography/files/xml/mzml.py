@@ -23,6 +23,7 @@ from medidiff.domains.chromatography.files.units import label
 from medidiff.domains.chromatography.files.xml.arrays import decode_array, length
 from medidiff.domains.chromatography.files.xml.markup import Element, parse
 from medidiff.errors import InputError
+from medidiff.io.opening import naming
 
 ROOT = frozenset({"mzML", "indexedmzML"})
 _TIME, _INTENSITY = "MS:1000595", "MS:1000515"
@@ -39,9 +40,6 @@ _OTHER_COMPRESSION = {
     "MS:1003088": "truncation and zlib",
     "MS:1003089": "truncation, delta prediction and zlib",
     "MS:1003090": "truncation, linear prediction and zlib",
-    "MS:1003780": "zstd",
-    "MS:1003781": "byte shuffling and zstd",
-    "MS:1003782": "dictionary and zstd",
 }
 _UNITS_OF_TIME = {"UO:0000010": 1.0, "UO:0000031": 60.0, "UO:0000028": 1e-3}
 _KINDS = {
@@ -105,16 +103,19 @@ class _Reader:
         if time.values.shape != signal.values.shape:
             raise _bad(what, f"{time.values.size} intensities", f"{signal.values.size}")
         about = next(signal.terms[name] for name in _SIGNALS if name in signal.terms)
-        self.traces.append(
-            Chromatogram(
-                time.values * _seconds(time.terms[_TIME], what),
-                signal.values,
-                signal_unit=label(about.get("unitName", "")),
-                detector=self._detector(element),
-                metadata={**self.run, "chromatogram": element.attributes.get("id", "")} if self.keep else {},
-                origin=self.origin,
+        with naming(what):
+            self.traces.append(
+                Chromatogram(
+                    time.values * _seconds(time.terms[_TIME], what),
+                    signal.values,
+                    signal_unit=label(about.get("unitName", "")),
+                    detector=self._detector(element),
+                    metadata={**self.run, "chromatogram": element.attributes.get("id", "")}
+                    if self.keep
+                    else {},
+                    origin=self.origin,
+                )
             )
-        )
 
     def spectrum(self, element: Element) -> None:
         """Keep time and summed intensity of an MS1 spectrum.
