@@ -1,0 +1,1 @@
+"""Pictures of chromatograms, for people: time in minutes."""

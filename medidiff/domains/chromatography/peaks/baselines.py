@@ -14,16 +14,19 @@ The first three come from pybaselines. The penalty of a Whittaker smoother at n 
 one and the same curve, so that `stiffness` is its value at 1000 points of a trace and the result does not
 depend on the sampling rate; a long trace is first reduced to at most 2000 block means. 2e4 is the value at
 which areas of vendors' files and of an alkane ladder agree best with the vendors' own (1e3 follows unresolved
-humps, 1e5 leaves the ladder's drift under its late peaks).
+humps, 1e5 leaves the ladder's drift under its late peaks). Where peaks are wide beside the trace, as in a
+section cut out of one, the penalty is at least the fourth power of the widest FWHM: softer, the curve would
+climb into the peaks.
 
-An injection dip drags all three down with it: a sample that lies below both neighbouring signal-free
-stretches is lifted to the lower of them first. `valley` and `groups` depend on the bounds
+An injection dip drags all three down with it: what lies below both neighbouring signal-free stretches is
+lifted to the line between them first. `valley` and `groups` depend on the bounds
 (`integration.py`); their curve here is the lower envelope from which bounds are found.
 """
 
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -43,7 +46,8 @@ _MOST = 2000  # points that a whittaker smoother is solved on
 _DIP = 10.0  # noises below both neighbours: not drift
 _ITERATIONS = 100
 _FEW = 5  # points: below, no curve is drawn
-_ENVELOPE = 10.0  # of the typical FWHM: wider than a peak's foot
+_STIFF = 1.0  # of the widest FWHM, to the fourth power: the curve bends over six of them, not into one
+_ENVELOPE = (10.0, 5.0)  # of the median and the widest FWHM: wider than a foot
 
 
 @dataclass(frozen=True)
@@ -84,21 +88,27 @@ def baseline(
 
 
 def lift_dips(signal: NDArray[np.float64], noise: Noise) -> NDArray[np.float64]:
-    """The trace with what falls below both neighbouring signal-free stretches lifted to the lower one."""
+    """The trace with dips filled: between two signal-free stretches, none of it far below both of them.
+
+    Where a sample lies ten noises below the lower one, all that lies below their chord is lifted to it.
+    """
     quiet = np.flatnonzero(noise.quiet)
     if quiet.size < 2 or not noise.sd:
         return signal
-    after = np.searchsorted(quiet, np.arange(signal.size))
-    smooth = uniform_filter1d(signal, 3)
-    levels = smooth[quiet]
-    floor = np.minimum(levels[np.maximum(after - 1, 0)], levels[np.minimum(after, quiet.size - 1)])
-    inside = (after > 0) & (after < quiet.size)
-    return np.where(inside & (signal < floor - _DIP * noise.sd), floor, signal)
+    index = np.arange(signal.size)
+    gap = np.searchsorted(quiet, index)
+    levels = uniform_filter1d(signal, 3)[quiet]
+    floor = np.minimum(levels[np.maximum(gap - 1, 0)], levels[np.minimum(gap, quiet.size - 1)])
+    inside = (gap > 0) & (gap < quiet.size)
+    dips = inside & (signal < floor - _DIP * noise.sd)
+    filled = (np.bincount(gap, weights=dips, minlength=quiet.size + 1) > 0)[gap] & inside
+    return np.where(filled, np.maximum(signal, np.interp(index, quiet, levels)), signal)
 
 
 def envelope(signal: NDArray[np.float64], noise: Noise) -> NDArray[np.float64]:
     """The lower envelope over ten widths of a peak, smoothed: below every peak, without a package."""
-    window = int(min(max(round(_ENVELOPE * noise.width), 3), signal.size))
+    reach = max(_ENVELOPE[0] * noise.width, _ENVELOPE[1] * noise.widest)
+    window = int(min(max(round(reach), 3), signal.size))
     smooth = uniform_filter1d(lift_dips(signal, noise), max(round(noise.width / 2), 1))
     opened = grey_opening(smooth, window, mode="nearest")
     low: NDArray[np.float64] = np.minimum(uniform_filter1d(opened, window, mode="nearest"), smooth)
@@ -113,16 +123,19 @@ def _from_library(
     block = -(-signal.size // _MOST)
     count = signal.size // block
     means = signal[: count * block].reshape(count, block).mean(axis=1)
-    penalty = choice.stiffness * (count / 1000) ** 4
-    if choice.method == "asls":
-        curve, _ = fitter.asls(means, lam=penalty, p=choice.asymmetry, max_iter=_ITERATIONS)
-    elif choice.method == "arpls":
-        curve, _ = fitter.arpls(means, lam=penalty, max_iter=_ITERATIONS)
-    else:
-        half, width = _half_window(count, noise, step_s, block, choice.window_s), noise.width / block
-        curve, _ = fitter.snip(
-            means, max_half_window=half, decreasing=True, smooth_half_window=round(width / 4)
-        )
+    penalty = max(choice.stiffness * (count / 1000) ** 4, (_STIFF * noise.widest / block) ** 4)
+    with warnings.catch_warnings():
+        # That the reweighting ended early: its last curve is the one wanted.
+        warnings.simplefilter("ignore")
+        if choice.method == "asls":
+            curve, _ = fitter.asls(means, lam=penalty, p=choice.asymmetry, max_iter=_ITERATIONS)
+        elif choice.method == "arpls":
+            curve, _ = fitter.arpls(means, lam=penalty, max_iter=_ITERATIONS)
+        else:
+            half, width = _half_window(count, noise, step_s, block, choice.window_s), noise.width / block
+            curve, _ = fitter.snip(
+                means, max_half_window=half, decreasing=True, smooth_half_window=round(width / 4)
+            )
     curve = np.asarray(curve, np.float64)
     if block == 1:
         return curve

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from medidiff.domains.chromatography.peaks.baselines import BaselineChoice, baseline
+from medidiff.domains.chromatography.peaks.baselines import BaselineChoice, baseline, lift_dips
 from medidiff.domains.chromatography.peaks.integration import (
     RIDER,
     Extent,
@@ -33,6 +33,7 @@ from medidiff.domains.chromatography.peaks.shape import (
     resolution_half,
     resolution_tangent,
 )
+from medidiff.domains.chromatography.peaks.shoulders import with_shoulders
 from medidiff.domains.chromatography.peaks.table import Peak
 from medidiff.errors import InputError
 
@@ -125,7 +126,11 @@ def measure_peaks(
 
 
 def _positive(time_s: Array, signal: Array, first: Array, noise: Noise, chosen: Integration) -> list[Extent]:
-    picks = pick_peaks(signal, noise, threshold=chosen.threshold, shoulders=chosen.shoulders)
+    # Drift that a dip interrupts is no peak before the dip.
+    lifted = lift_dips(signal, noise)
+    picks = pick_peaks(lifted, noise, threshold=chosen.threshold)
+    if chosen.shoulders:
+        picks = with_shoulders(lifted, noise, picks, threshold=chosen.threshold)
     found = find_extents(signal, first, noise, picks)
     for start, end in chosen.manual_s:
         if start < time_s[0] or end > time_s[-1]:
@@ -141,9 +146,16 @@ def _in(at_s: float, windows: Sequence[tuple[float, float]]) -> bool:
 
 
 def _large(peak: Peak, chosen: Integration) -> bool:
-    return "manual" in peak.flags or (
-        abs(peak.area) >= chosen.minimum_area and abs(peak.height) >= chosen.minimum_height
-    )
+    """Whether a peak is reported: what somebody bounded, else what is large and on the right side.
+
+    A bump that lies below the baseline is no peak.
+    """
+    if "manual" in peak.flags:
+        return True
+    sign = -1 if "negative" in peak.flags else 1
+    positive = sign * peak.area > 0 and sign * peak.height > 0
+    large = abs(peak.area) >= chosen.minimum_area and abs(peak.height) >= chosen.minimum_height
+    return positive and large
 
 
 def _measured(
@@ -229,7 +241,7 @@ def _with_neighbours(peaks: Sequence[Peak]) -> list[Peak]:
 
 def _negative(time_s: Array, signal: Array, above: Array, noise: Noise, chosen: Integration) -> list[Peak]:
     """Peaks of the trace turned over, in the windows where they are sought."""
-    picks = pick_peaks(-above, noise, threshold=chosen.threshold, shoulders=False)
+    picks = pick_peaks(-above, noise, threshold=chosen.threshold)
     low = chosen.threshold * noise.sd
     picks = [p for p in picks if _in(time_s[p.index], chosen.negative_s) and above[p.index] < -low]
     extents = find_extents(-above, np.zeros_like(above), noise, picks)
@@ -322,10 +334,11 @@ def _fit_part(
     if not fit.converged:
         return failed
     found: list[tuple[EMG | None, float]] = []
-    for emg, shape in zip(fit.peaks, shapes, strict=True):
-        residual = fit.rms / abs(shape.height)
-        there = float(sum(other(np.array([shape.retention_s]))[0] for other in fit.peaks))
-        fits = emg.area > 0 and residual < _POOR and abs(there / shape.height - 1) < 3 * _POOR
+    for emg, extent, shape in zip(fit.peaks, part, shapes, strict=True):
+        own = slice(extent.start, extent.end + 1, every.step)
+        rest = above[own] - sum(other(time_s[own]) for other in fit.peaks)
+        residual = float(np.sqrt(np.mean(rest**2))) / abs(shape.height)
+        fits = emg.area > 0 and residual < _POOR and abs(emg.mean_s - shape.retention_s) < 2 * max(widths)
         found.append((emg, residual) if fits else (None, math.nan))
     return found
 

@@ -7,7 +7,8 @@ grow, f = A/(2 tau) exp(s^2/(2 tau^2) - (t - m)/tau) erfc(z) (Kalambet et al. 20
 Times in s. A fronting peak is the mirror image, written with tau < 0. Gradients follow from
 tau f' = A phi - f, with phi the Gaussian: df/dm = -f', df/ds = s f''.
 
-Overlapping peaks are fitted together, by Levenberg and Marquardt on (m, ln s, ln |tau|) and the areas.
+Overlapping peaks are fitted together, by a trust region on the mean m + tau, ln sqrt(s^2 + tau^2), the share
+of tau in that and the area: the first two are moments, which the trace determines however small tau is.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ Array = NDArray[np.float64]
 
 _FAR = -5.0
 _EVALUATIONS = 30
-_TINY, _HUGE = 0.02, 20.0  # tau / s: below, a Gaussian; above, an exponential
+_LEAST, _MOST = 0.02, 0.998  # tau over sqrt(s^2 + tau^2): below, a Gaussian; above, an exponential
 _FEW = 8  # samples across a FWHM: fewer leave tau to chance
 
 
@@ -77,7 +78,7 @@ def fit_emg(time_s: Array, above: Array, starts: Sequence[tuple[float, float, fl
     """Fit EMGs to a trace above its baseline.
 
     starts: a tuple for each peak, (apex time s, height, FWHM s, asymmetry b/a at 10 %); unknown asymmetries
-    are NaN. Raises InputError for fewer samples than parameters.
+    are NaN. Raises InputError for fewer samples than parameters, and a start without height or width.
     """
     if time_s.size <= 4 * len(starts) or not starts:
         raise InputError(
@@ -86,42 +87,48 @@ def fit_emg(time_s: Array, above: Array, starts: Sequence[tuple[float, float, fl
             got=f"{time_s.size} samples, {len(starts)} peaks",
             fix="Fit fewer peaks, or a wider window.",
         )
-    signs = np.array([-1.0 if asymmetry < 1 else 1.0 for *_, asymmetry in starts])
+    wrong = [start for start in starts if not (start[1] > 0 and start[2] > 0 and math.isfinite(start[0]))]
+    if wrong:
+        at, height, width, _ = wrong[0]
+        raise InputError(
+            "EMG fit",
+            expected="starts with a height and a FWHM above 0",
+            got=f"{height:g} and {width:g} s at {at:g} s",
+            fix="Leave that peak out.",
+        )
+    signs = [-1.0 if asymmetry < 1 else 1.0 for *_, asymmetry in starts]
     first = np.concatenate([_start(*start) for start in starts])
     height = max(float(np.abs(above).max()), 1e-300)
 
     def residuals(p: Array) -> Array:
         total = np.zeros(time_s.size)
-        for sign, (m, log_s, log_tau, area) in zip(signs, p.reshape(-1, 4), strict=True):
-            total += area * _unit(sign * time_s, sign * m, math.exp(log_s), math.exp(log_tau))
+        for sign, (*shape, area) in zip(signs, p.reshape(-1, 4), strict=True):
+            m, s, tau = _natural(sign, *shape)
+            total += area * _unit(sign * time_s, sign * m, s, tau)
         return (total - above) / height
 
     def jacobian(p: Array) -> Array:
-        columns = [
-            column
-            for sign, row in zip(signs, p.reshape(-1, 4), strict=True)
-            for column in _gradients(time_s, sign, *row)
-        ]
+        rows = zip(signs, p.reshape(-1, 4), strict=True)
+        columns = [column for sign, row in rows for column in _gradients(time_s, sign, *row)]
         return np.stack(columns, axis=1) / height
 
-    # Steps that run away overflow on their way to being refused.
-    with np.errstate(over="ignore", invalid="ignore"):
-        scale = np.concatenate([[width / 2, 0.5, 1.0, height * width] for _, height, width, _ in starts])
-        lower, upper = _bounds(time_s, first, starts)
-        fitted = least_squares(
-            residuals,
-            np.clip(first, lower, upper),
-            jac=jacobian,
-            bounds=(lower, upper),
-            x_scale=scale,
-            max_nfev=_EVALUATIONS,
-            xtol=1e-9,
-            ftol=1e-9,
-            gtol=1e-12,
-        )
+    scale = np.concatenate([[width / 2, 0.5, 0.5, height * width] for _, height, width, _ in starts])
+    lower, upper = _bounds(time_s, first, starts)
+    fitted = least_squares(
+        residuals,
+        np.clip(first, lower, upper),
+        jac=jacobian,
+        bounds=(lower, upper),
+        x_scale=scale,
+        max_nfev=_EVALUATIONS,
+        xtol=1e-9,
+        ftol=1e-9,
+        gtol=1e-12,
+    )
     peaks = tuple(
-        EMG(float(area), float(m), math.exp(log_s), float(sign) * math.exp(log_tau))
-        for sign, (m, log_s, log_tau, area) in zip(signs, fitted.x.reshape(-1, 4), strict=True)
+        EMG(float(area), m, s, sign * tau)
+        for sign, (*shape, area) in zip(signs, fitted.x.reshape(-1, 4), strict=True)
+        for m, s, tau in [_natural(sign, *shape)]
     )
     rms = float(np.sqrt(np.mean(fitted.fun**2))) * height
     return EMGFit(peaks, rms, bool(fitted.status > 0), _doubts(time_s, peaks, starts, fitted.status > 0))
@@ -141,27 +148,30 @@ def _doubts(
     return tuple(doubts)
 
 
+def _natural(sign: float, mean: float, log_width: float, ratio: float) -> tuple[float, float, float]:
+    """The parameters (m, s, tau) of the fitted ones: the mean, ln sqrt(s^2 + tau^2), and tau over that."""
+    width = math.exp(log_width)
+    return mean - sign * ratio * width, width * math.sqrt(1 - ratio**2), ratio * width
+
+
 def _start(apex_s: float, height: float, fwhm_s: float, asymmetry: float) -> Array:
-    """Foley and Dorsey's estimates (1983, Anal Chem 55:730), from the FWHM in place of the width at 10 %."""
-    skew = asymmetry if asymmetry >= 1 else 1 / asymmetry if asymmetry > 0 else 1.2
-    skew = min(max(skew if math.isfinite(skew) else 1.2, 1.05), 3.0)
-    ratio = max(0.6 * (skew - 1) ** 0.5, 0.2)  # tau / s
-    sigma = fwhm_s / FWHM_PER_SIGMA / (1 + 0.35 * ratio)
-    tau = ratio * sigma
+    """A guess from apex, height, FWHM and the asymmetry at 10 %, where that is known."""
+    tailing = asymmetry if asymmetry >= 1 else 1 / asymmetry if asymmetry > 0 else 1.2
+    skewed = min(max(tailing if math.isfinite(tailing) else 1.2, 1.02), 3.0) - 1
+    ratio = min(0.3 + 0.7 * math.sqrt(skewed), 0.9)
+    width = fwhm_s / FWHM_PER_SIGMA * (1 + 0.4 * ratio**3)
     sign = -1.0 if asymmetry < 1 else 1.0
-    area = height * fwhm_s * 1.0645 * (1 + 0.05 * ratio)
-    return np.array([apex_s - 0.6 * sign * tau, math.log(sigma), math.log(tau), area])
+    return np.array([apex_s + 0.4 * sign * ratio**2 * width, math.log(width), ratio, 1.08 * height * fwhm_s])
 
 
 def _bounds(time_s: Array, first: Array, starts: Sequence[tuple[float, ...]]) -> tuple[Array, Array]:
     span, step = float(time_s[-1] - time_s[0]), float(np.diff(time_s).min())
     lower, upper = first.copy(), first.copy()
     for i, (_, height, width, _) in enumerate(starts):
-        at = slice(4 * i, 4 * i + 4)
-        m, log_s, _, area = first[at]
+        mean, _, _, area = first[4 * i : 4 * i + 4]
         most = 100 * max(abs(area), abs(height) * width)
-        lower[at] = m - 2 * width, math.log(step / 4), log_s + math.log(_TINY / 4), -most
-        upper[at] = m + 2 * width, math.log(max(span, step)), log_s + math.log(_HUGE), most
+        lower[4 * i : 4 * i + 4] = mean - 3 * width, math.log(step / 4), _LEAST, -most
+        upper[4 * i : 4 * i + 4] = mean + 3 * width, math.log(max(span, step)), _MOST, most
     return lower, upper
 
 
@@ -176,17 +186,20 @@ def _unit(t: Array, m: float, s: float, tau: float) -> Array:
 
 
 def _gradients(
-    time_s: Array, sign: float, m: float, log_s: float, log_tau: float, area: float
+    time_s: Array, sign: float, mean: float, log_width: float, ratio: float, area: float
 ) -> list[Array]:
-    """Derivatives by m, ln s, ln tau and the area."""
-    s, tau = math.exp(log_s), math.exp(log_tau)
+    """Derivatives by the fitted parameters: mean, ln width, ratio and area."""
+    m, s, tau = _natural(sign, mean, log_width, ratio)
     t, centre = sign * time_s, sign * m
     x = (t - centre) / s
     f = _unit(t, centre, s, tau)
     phi = np.exp(-(x**2) / 2) / (s * math.sqrt(2 * math.pi))
-    first = (phi - f) / tau
-    second = (-x / s * phi - first) / tau
+    slope = (phi - f) / tau  # by the tailing curve's own time
+    curvature = (-x / s * phi - slope) / tau
     # d/dz (exp(-x^2/2) erfcx z) = 2 z (...) - 2/sqrt(pi) exp(-x^2/2), and dz/dtau = -s/(sqrt 2 tau^2)
     z = (s / tau - x) / math.sqrt(2)
-    by_tau = -f - s / (math.sqrt(2) * tau) * (2 * z * f - phi * s * math.sqrt(2) / tau)
-    return [-sign * area * first, area * s**2 * second, area * by_tau, f]
+    by_log_tau = -f - s / (math.sqrt(2) * tau) * (2 * z * f - phi * s * math.sqrt(2) / tau)
+    by_log_s = s**2 * curvature
+    by_width = tau * slope + by_log_s + by_log_tau
+    by_ratio = math.exp(log_width) * slope - ratio / (1 - ratio**2) * by_log_s + by_log_tau / ratio
+    return [-sign * area * slope, area * by_width, area * by_ratio, f]

@@ -5,11 +5,11 @@ White noise from second differences:  sd = MAD(y[i-1] - 2 y[i] + y[i+1]) / (0.67
 A detector's filter correlates neighbours, so that this falls short of the wander that looks like a small
 peak. What a peak of FWHM w must stand out from is the same contrast at its own width,
 
-    D[i] = m[i] - (m[i-w] + m[i+w]) / 2,      m the running mean over w/2,
+    D[i] = m[i] - (m[i-w] + m[i+w]) / 2,      m the trace smoothed as picking does, over w/2,
 
-taken in windows of 2 w that hold no signal. A window holds none when the rms of D lies within three times
-that of the quietest tenth: peaks add to D, never take away. sd = median rms / sqrt 1.5, which for white noise
-is that of m.
+where no signal is: there the rms of D over one width lies within three times the median of such places, begun
+at the quietest tenth (peaks add to D, and never take away). sd = that median / sqrt 1.5: for white noise, the
+standard deviation of m.
 """
 
 from __future__ import annotations
@@ -19,38 +19,47 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter1d
+from scipy.ndimage import convolve1d
 from scipy.signal import find_peaks, peak_prominences, peak_widths, savgol_filter
 
 _MAD = 0.6744897501960817  # of a standard normal
 _CLEAR = 10.0  # white noises, and
 _SHARE = 0.005  # of the trace's range: what is a peak beyond doubt, to measure widths on
-_QUIETEST, _FACTOR = 0.1, 3.0
-_FEW = 9  # samples: the least that a width can be taken from
+_QUIETEST, _FACTOR, _ROUNDS = 0.1, 3.0, 10
+_FEW = 5  # samples: fewer hold no window
 
 
 @dataclass(frozen=True)
 class Noise:
-    """white: standard deviation of one sample. sd: of what a peak stands on (the larger, and never 0 / 0).
+    """white: standard deviation of one sample. sd: of the smoothed trace, at peak width; peaks stand on it.
 
-    width: FWHM of the trace's narrower peaks, in samples. quiet: (points,) true where no signal is.
+    width, widest: median and 95 % quantile of the FWHM of clear peaks, in samples. quiet: (points,) true
+    where no signal is.
     """
 
     white: float
     sd: float
     width: float
+    widest: float
     quiet: NDArray[np.bool_]
 
 
 def measure_noise(signal: NDArray[np.float64]) -> Noise:
     """The noise of a trace of any length; a constant trace has none (0)."""
     white = white_noise(signal)
-    width = typical_width(signal, white)
+    width, widest = clear_widths(signal, white)
+    if signal.size < _FEW:
+        return Noise(white, white, width, widest, np.ones(signal.size, bool))
     rms = _contrasts(signal, width)
-    quietest = float(np.quantile(rms[np.isfinite(rms)], _QUIETEST))
-    quiet = rms <= max(_FACTOR * quietest, 1e-12 * float(np.ptp(signal)))
+    limit = _FACTOR * float(np.quantile(rms, _QUIETEST))
+    for _ in range(_ROUNDS):
+        grown = _FACTOR * float(np.median(rms[rms <= limit]))
+        if grown <= limit:
+            break
+        limit = grown
+    quiet = rms <= max(limit, 1e-12 * float(np.ptp(signal)))
     sd = float(np.median(rms[quiet])) / math.sqrt(1.5)
-    return Noise(white, max(sd, white / math.sqrt(max(width / 2, 1))), width, quiet)
+    return Noise(white, max(sd, white / math.sqrt(max(width / 2, 1))), width, widest, quiet)
 
 
 def white_noise(signal: NDArray[np.float64]) -> float:
@@ -61,16 +70,19 @@ def white_noise(signal: NDArray[np.float64]) -> float:
     return float(np.median(np.abs(second - np.median(second)))) / (_MAD * math.sqrt(6))
 
 
-def typical_width(signal: NDArray[np.float64], white: float) -> float:
-    """Median FWHM in samples of the peaks that nobody doubts; without any, a hundredth of the trace."""
+def clear_widths(signal: NDArray[np.float64], white: float) -> tuple[float, float]:
+    """Median and 95 % quantile of the FWHM in samples of the peaks that nobody doubts.
+
+    Without any, both are a hundredth of the trace.
+    """
     smooth = smoothed(signal, 5)
     apexes, _ = find_peaks(smooth)
     prominences = peak_prominences(smooth, apexes)[0]
     clear = prominences > max(_CLEAR * white, _SHARE * float(np.ptp(signal)))
     if not clear.any():
-        return max(signal.size / 100, 3.0)
+        return (max(signal.size / 100, 3.0),) * 2
     widths = peak_widths(smooth, apexes[clear], 0.5)[0]
-    return max(float(np.median(widths)), 3.0)
+    return max(float(np.median(widths)), 3.0), max(float(np.quantile(widths, 0.95)), 3.0)
 
 
 def smoothed(
@@ -90,13 +102,13 @@ def smoothed(
 
 
 def _contrasts(signal: NDArray[np.float64], width: float) -> NDArray[np.float64]:
-    """The rms of D over one width around each sample; infinite where a trace's end is nearer than that."""
+    """The rms of D over one width around each sample; near the trace's ends that of the nearest place."""
     step = min(max(round(width), 2), max((signal.size - 1) // 4, 1))
-    mean = uniform_filter1d(signal, max(step // 2, 1))
+    mean = smoothed(signal, step / 2)
     contrast = mean[step:-step] - (mean[: -2 * step] + mean[2 * step :]) / 2
-    rms = np.full(signal.size, np.inf)
-    rms[step:-step] = np.sqrt(uniform_filter1d(contrast**2, step, mode="nearest"))
-    return rms
+    # A running sum would carry the rounding of a peak's square into the quiet samples behind it.
+    rms = np.sqrt(convolve1d(contrast**2, np.full(step, 1 / step), mode="nearest"))
+    return np.asarray(np.pad(rms, step, mode="edge"), np.float64)
 
 
 def noise_range(

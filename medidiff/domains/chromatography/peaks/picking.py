@@ -2,8 +2,7 @@
 
 An apex is a maximum of the smoothed trace (Savitzky and Golay over half a peak's width) whose prominence
 exceeds `threshold` noises at peak width: 10, the usual limit of quantification. It needs no baseline. The
-apex itself lies on a parabola through the highest sample and its neighbours. A shoulder has no maximum of
-its own: it is a maximum of minus the second derivative, apart from every apex, and is reported with a flag.
+apex itself lies on a parabola through the highest sample and its neighbours. Shoulders are in `shoulders.py`.
 """
 
 from __future__ import annotations
@@ -14,18 +13,16 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import find_peaks, peak_prominences, peak_widths
+from scipy.signal import find_peaks, peak_prominences
 
-from medidiff.domains.chromatography.peaks.baselines import envelope
 from medidiff.domains.chromatography.peaks.noise import Noise, smoothed
 
 THRESHOLD = 10.0
 FWHM_PER_SIGMA = 2.354820045030949  # sqrt(8 ln 2)
+BENDING = 0.75  # of a width: what second derivatives are taken over
 _SMOOTHING = 0.5  # of a peak's width
-_BENDING = 0.75  # of a width: what the second derivative is taken over
-_APART = 0.6  # of a width: nearer than this to an apex, a bend belongs to it
-_BEND = 0.25  # of the sharpest bend of the peak that it sits on: blunter ones are its tail
-_LEVEL = 0.1  # of that peak's height; and of the level there, what a shoulder must add
+_REAL = 0.3  # of the prominence in the smoothed trace: what must stand out in the trace itself
+_EQUAL, _PLATEAU = 2e-4, 4  # of the range; samples running
 _EDGE = 2  # samples: an apex at the very end of a trace was not recorded whole
 
 
@@ -38,9 +35,7 @@ class Pick:
     prominence: float = 0.0
 
 
-def pick_peaks(
-    signal: NDArray[np.float64], noise: Noise, *, threshold: float = THRESHOLD, shoulders: bool = True
-) -> list[Pick]:
+def pick_peaks(signal: NDArray[np.float64], noise: Noise, *, threshold: float = THRESHOLD) -> list[Pick]:
     """The apexes of a trace from left to right; indices are of the highest sample of the trace itself."""
     if signal.size < 2 * _EDGE + 1:
         return []
@@ -49,13 +44,16 @@ def pick_peaks(
     apexes, _ = find_peaks(smooth)
     prominences = peak_prominences(smooth, apexes)[0]
     kept = (prominences >= floor) & (floor > 0)
+    tops = [_climbed(signal, int(i), noise) for i in apexes[kept]]
+    # Smoothing undershoots beside a tall peak, which leaves the flat stretch behind it standing out.
+    real = _prominences(signal, tops) > _REAL * prominences[kept]
     found = [
-        Pick(_highest(signal, int(i), noise), prominence=float(p))
-        for i, p in zip(apexes[kept], prominences[kept], strict=True)
+        Pick(top, prominence=float(p))
+        for top, p, is_real in zip(tops, prominences[kept], real, strict=True)
+        if is_real
     ]
-    found = list({pick.index: pick for pick in found}.values())
-    bends = _shoulders(signal, noise, threshold, found) if shoulders else []
-    return sorted([*found, *bends], key=lambda pick: pick.index)
+    found = _one_a_plateau(signal, list({pick.index: pick for pick in found}.values()))
+    return sorted(found, key=lambda pick: pick.index)
 
 
 def apex(time_s: NDArray[np.float64], signal: NDArray[np.float64], index: int) -> tuple[float, float]:
@@ -75,54 +73,60 @@ def apex(time_s: NDArray[np.float64], signal: NDArray[np.float64], index: int) -
     return float(time_s[index] + shift), float(signal[index] + slope * shift + curvature * shift**2)
 
 
-def valleys(signal: NDArray[np.float64], picks: list[Pick]) -> list[int]:
+def valleys(signal: NDArray[np.float64], noise: Noise, picks: list[Pick]) -> list[int]:
     """Between each pick and the next one the index of the lowest sample.
 
-    Beside a shoulder, where there may be none, that of the sharpest upward bend.
+    Beside a shoulder, where there may be none, that of the upward bend nearest to the shoulder.
     """
+    curved = any(pick.shoulder for pick in picks)
+    bend = smoothed(signal, BENDING * noise.width, order=4, derivative=2) if curved else signal
     found = []
     for left, right in pairwise(picks):
         between = signal[left.index : right.index + 1]
         lowest = int(np.argmin(between))
-        if (left.shoulder or right.shoulder) and lowest in (0, between.size - 1) and between.size > 2:
-            lowest = 1 + int(np.argmax(np.diff(between, 2)))
+        if (left.shoulder or right.shoulder) and lowest in (0, between.size - 1):
+            tops, _ = find_peaks(bend[left.index : right.index + 1])
+            near = tops[-1:] if right.shoulder else tops[:1]
+            lowest = int(near[0]) if near.size else between.size // 2
         found.append(left.index + lowest)
     return found
 
 
-def _highest(signal: NDArray[np.float64], index: int, noise: Noise) -> int:
-    """The highest sample within an eighth of a width: smoothing moved the apex of a skewed peak."""
+def _climbed(signal: NDArray[np.float64], index: int, noise: Noise) -> int:
+    """The highest sample within an eighth of a width, and uphill from there: smoothing moves an apex."""
     reach = max(round(noise.width / 8), 1)
     start = max(index - reach, 0)
-    return start + int(np.argmax(signal[start : index + reach + 1]))
+    top = start + int(np.argmax(signal[start : index + reach + 1]))
+    while 0 < top < signal.size - 1 and max(signal[top - 1], signal[top + 1]) > signal[top]:
+        top += 1 if signal[top + 1] > signal[top - 1] else -1
+    return top
 
 
-def _shoulders(signal: NDArray[np.float64], noise: Noise, threshold: float, found: list[Pick]) -> list[Pick]:
-    """Maxima of -y'' that are no apex, each beside the nearest peak of `found`, whose flank it sits on."""
-    if not found:
-        return []
-    bend = -smoothed(signal, _BENDING * noise.width, order=4, derivative=2)
-    tops, _ = find_peaks(bend)
-    prominences = peak_prominences(bend, tops)[0]
-    apexes = np.array([pick.index for pick in found])
-    distances = np.abs(tops[:, None] - apexes[None])
-    nearest, own = distances.min(axis=1), distances.argmin(axis=1)
-    sharpest = np.maximum.reduceat(bend, np.concatenate([[0], (apexes[1:] + apexes[:-1]) // 2]))
-    widths = np.maximum(_widths(signal, apexes, noise), noise.width)
-    level = signal - envelope(signal, noise)
-    # What a peak of the trace's usual width would need to be as tall, to bend like that: s^2 |y''|.
-    heights = prominences * (noise.width / FWHM_PER_SIGMA) ** 2
-    quiet = bend[noise.quiet] if noise.quiet.any() else bend
-    spread = 1.4826 * float(np.median(np.abs(quiet - np.median(quiet))))
-    real = (bend[tops] > 0) & (prominences > threshold * spread) & (heights > threshold * noise.sd)
-    real &= (prominences > _BEND * sharpest[own]) & (nearest > _APART * widths[own])
-    real &= (level[tops] > _LEVEL * level[apexes][own]) & (heights > _LEVEL * level[tops])
-    return [Pick(int(top), shoulder=True) for top in tops[real]]
-
-
-def _widths(signal: NDArray[np.float64], apexes: NDArray[np.int_], noise: Noise) -> NDArray[np.float64]:
-    """FWHM in samples at apexes; 0 where smoothing moved the maximum away."""
+def _prominences(signal: NDArray[np.float64], tops: list[int]) -> NDArray[np.float64]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        widths: NDArray[np.float64] = peak_widths(smoothed(signal, _SMOOTHING * noise.width), apexes, 0.5)[0]
-    return widths
+        warnings.simplefilter("ignore", RuntimeWarning)  # a top at the trace's end has none: 0
+        found: NDArray[np.float64] = peak_prominences(signal, np.array(tops, np.intp))[0]
+    return found
+
+
+def _one_a_plateau(signal: NDArray[np.float64], found: list[Pick]) -> list[Pick]:
+    """One pick, in the middle, for each flat top: smoothing rings at its ends."""
+    kept: dict[int, Pick] = {}
+    for pick in found:
+        start, end = flat_top(signal, pick.index)
+        middle = (start + end) // 2 if end - start + 1 >= _PLATEAU else pick.index
+        if middle not in kept or kept[middle].prominence < pick.prominence:
+            kept[middle] = Pick(middle, prominence=pick.prominence)
+    return list(kept.values())
+
+
+def flat_top(signal: NDArray[np.float64], index: int) -> tuple[int, int]:
+    """First and last of the samples running around one that equal it, to 2e-4 of the trace's range.
+
+    A detector at its limit still jitters by that; a Gaussian's top stays as near to its height over 2 % of
+    its FWHM.
+    """
+    apart = np.abs(signal - signal[index]) > _EQUAL * float(np.ptp(signal))
+    before, after = np.flatnonzero(apart[:index]), np.flatnonzero(apart[index + 1 :])
+    start = int(before[-1]) + 1 if before.size else 0
+    return start, index + int(after[0]) if after.size else signal.size - 1

@@ -16,7 +16,6 @@ deviation, or the standard deviation of the intercept; b the slope (of a quadrat
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -34,6 +33,7 @@ LimitBy = Literal["residual", "intercept"]
 _POWERS: dict[str, tuple[int, ...]] = {"linear": (0, 1), "zero": (1,), "quadratic": (0, 1, 2)}
 _WEIGHTS = {"1": 0, "1/x": -1, "1/x2": -2}
 _LEVEL = 0.95
+_FLAT = 1e-12  # of the responses: a line that does not rise at all
 
 Array = NDArray[np.float64]
 
@@ -80,12 +80,15 @@ class Calibration:
         return np.asarray(sum(terms), np.float64)
 
     def slope(self, amount: float = 0.0) -> float:
-        """f' at an amount."""
+        """The derivative of f at an amount."""
         pairs = zip(self.coefficients, _POWERS[self.model], strict=True)
         return float(sum(c * power * amount ** (power - 1) for c, power in pairs if power))
 
     def limits(self, by: LimitBy = "residual") -> tuple[float, float]:
-        """LOD and LOQ with s as named; NaN without degrees of freedom. InputError for "intercept" without one."""
+        """LOD and LOQ with s as named; NaN without degrees of freedom.
+
+        InputError for "intercept" of a line through zero.
+        """
         if by == "intercept" and self.model == "zero":
             raise _bad("limits", "a model with an intercept", "a line through zero", "Take by='residual'.")
         s = self.residual_sd if by == "residual" else float(self.errors[0])
@@ -124,8 +127,10 @@ class Calibration:
         return 2 * (response - a) / (b + math.copysign(math.sqrt(root), b))
 
     def to_plain(self) -> dict[str, Any]:
-        """What calibration.json holds."""
-        limits = {by: self.limits(by) for by in get_args(LimitBy) if (by, self.model) != ("intercept", "zero")}
+        """What calibration.json holds; `fitted` are the points of the fit, ratios to an internal standard."""
+        limits = {
+            by: self.limits(by) for by in get_args(LimitBy) if (by, self.model) != ("intercept", "zero")
+        }
         plain = {
             "schema": "medidiff.calibration/1",
             "model": self.model,
@@ -136,7 +141,7 @@ class Calibration:
             "r_squared": self.r_squared,
             "degrees_of_freedom": self.dof,
             "limits": {by: {"lod": lod, "loq": loq, "s": by} for by, (lod, loq) in limits.items()},
-            "points": [
+            "fitted": [
                 {"amount": x, "response": y, "back_calculated": b, "relative_error": b / x - 1 if x else None}
                 for x, y, b in zip(self.amounts, self.responses, self.back, strict=True)
             ],
@@ -187,14 +192,14 @@ def calibrate(
         weights,
         x,
         y,
-        coefficients,
+        np.asarray(coefficients, np.float64),
         s * np.sqrt(np.diag(covariance)),
-        covariance,
+        np.asarray(covariance, np.float64),
         s,
         1 - float(w @ rest**2) / total if total else math.nan,
         np.full(x.size, math.nan),
     )
-    if not fitted.slope(float(np.median(x))):
+    if abs(fitted.slope(float(np.median(x)))) * np.ptp(x) <= _FLAT * np.abs(y).max():
         raise _bad("calibration", "a response that follows the amount", "a slope of 0", "Check the columns.")
     back = np.array([_back(fitted, float(value)) for value in y])
     return Calibration(**{**vars(fitted), "back": back})
@@ -231,7 +236,9 @@ def _check_points(x: Array, y: Array, coefficients: int, weights: Weights) -> No
         raise _bad("calibration", expected, f"{np.unique(x).size}", "Add standards, or take a simpler model.")
     if weights != "1" and (x == 0).any():
         got = "a standard of amount 0"
-        raise _bad("calibration", f"amounts above 0 for weights {weights}", got, "Leave it out, or weights 1.")
+        raise _bad(
+            "calibration", f"amounts above 0 for weights {weights}", got, "Leave it out, or weights 1."
+        )
 
 
 def _weights_of(x: Array, weights: Weights) -> Array:

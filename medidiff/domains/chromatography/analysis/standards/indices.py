@@ -41,7 +41,9 @@ def retention_indices(
     return _between(np.log(adjusted), carbons, np.log(at - t0_s))
 
 
-def _between(x: NDArray[np.float64], carbons: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
+def _between(
+    x: NDArray[np.float64], carbons: NDArray[np.float64], at: NDArray[np.float64]
+) -> NDArray[np.float64]:
     found: NDArray[np.float64] = 100 * np.interp(x, at, carbons, left=np.nan, right=np.nan)
     return np.where(np.isnan(x), np.nan, found)
 

@@ -1,0 +1,1 @@
+"""What known runs teach: amounts from standards, indices from alkanes, plate heights from velocities."""

@@ -1,0 +1,154 @@
+"""`medidiff chromatography peaks|calibrate|index`: what is written and printed, and each refusal's code."""
+
+from __future__ import annotations
+
+import csv
+import json
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medidiff.cli.door import guarded
+from medidiff.cli.options import Parser, add_everywhere, parse
+from medidiff.cli.terminal import Terminal
+from medidiff.cli.verbs.chromatography import calibrate, index, peaks
+from medidiff.domains.chromatography.chromatogram import Chromatogram
+from medidiff.domains.chromatography.peaks.models import EMG
+
+VERBS = {"peaks": peaks, "calibrate": calibrate, "index": index}
+T = np.arange(0, 300, 0.2)
+
+
+def run(*words: str) -> int:
+    """The exit code of `medidiff chromatography WORDS`, in this process."""
+    parser = Parser(prog=f"medidiff chromatography {words[0]}")
+    VERBS[words[0]].add_arguments(parser)
+    add_everywhere(parser)
+    arguments = parse(parser, words[1:])
+    if not isinstance(arguments, Namespace):
+        return arguments
+    terminal = Terminal(quiet=arguments.quiet, json=arguments.json)
+    return guarded(lambda: arguments.run(arguments, terminal), terminal, debug=False)
+
+
+def trace(path: Path, scale: float = 1.0) -> Path:
+    noise = np.random.default_rng(0).normal(0, 1e-3, T.size)
+    Chromatogram(T, EMG(20 * scale, 100, 2, 1)(T) + EMG(10, 200, 2, 1)(T) + noise).write(path)
+    return path
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+METHOD = """
+peaks: [{name: one, at_s: 101, window_s: 4}, {name: two, at_s: 201, window_s: 4}]
+suitability: [{name: one, most_area_rsd_percent: 1}]
+"""
+
+
+def test_peaks_of_a_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trace(here / "run.csv")
+    (here / "m.yaml").write_text(METHOD, encoding="utf-8")
+    assert run("peaks", "run.csv", "--method", "m.yaml", "--t0-s", "50", "--out", "out") == 0
+    printed = capsys.readouterr().out
+    assert "minutes" in printed
+    assert "one" in printed
+    assert "research use only" in printed
+    with (here / "out" / "peaks.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows] == ["one", "two"]
+    assert float(rows[0]["k"]) == pytest.approx(1.02, abs=0.02)
+    provenance = (here / "out" / "provenance.json").read_text(encoding="utf-8")
+    assert str(here) not in provenance
+    assert json.loads(provenance)["options"]["method"]["peaks"][0]["name"] == "one"
+
+
+def test_peaks_of_a_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "runs").mkdir()
+    for name, scale in (("a.csv", 1.0), ("b.csv", 1.2)):
+        trace(here / "runs" / name, scale)
+    (here / "m.yaml").write_text(METHOD, encoding="utf-8")
+    assert run("peaks", "runs", "--method", "m.yaml", "--out", "out", "--json") == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["report"]["suitability"] == {"passed": False, "failed_rows": 1}
+    with (here / "out" / "batch.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file"] for row in rows] == ["a.csv", "a.csv", "b.csv", "b.csv", "%RSD", "%RSD"]
+    assert rows[-2]["suitability"] == "fail"
+
+
+def test_a_blank_is_subtracted(here: Path) -> None:
+    trace(here / "run.csv")
+    trace(here / "blank.csv")
+    assert run("peaks", "run.csv", "--blank", "blank.csv", "--out", "out", "--quiet") == 0
+    assert len((here / "out" / "peaks.csv").read_text(encoding="utf-8").splitlines()) == 1
+
+
+def test_calibrate(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = "amount,file\n"
+    for amount in (0.5, 1.0, 2.0, 4.0):
+        trace(here / f"s{amount}.csv", amount)
+        table += f"{amount},s{amount}.csv\n"
+    (here / "t.csv").write_text(table, encoding="utf-8")
+    (here / "m.yaml").write_text(METHOD, encoding="utf-8")
+    words = ("calibrate", "t.csv", "--method", "m.yaml", "--peak", "one", "--out", "out")
+    assert run(*words) == 0
+    assert "LOD" in capsys.readouterr().out
+    found = json.loads((here / "out" / "calibration.json").read_text(encoding="utf-8"))
+    assert found["coefficients"][1] == pytest.approx(20, rel=0.01)
+    assert found["limits"]["residual"]["s"] == "residual"
+
+
+def test_index(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trace(here / "run.csv")
+    assert run("index", "run.csv", "--ladder", "8=90,C9=190,10=290", "--out", "out") == 0
+    assert "van den Dool" in capsys.readouterr().out
+    with (here / "out" / "indices.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    found = [float(row["retention_index"]) for row in rows]
+    assert found == pytest.approx([811, 911], abs=2)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("peaks", "absent.csv", "--out", "o"), 3),
+        (("peaks", "run.csv", "--t0-s", "-1", "--out", "o"), 2),
+        (("peaks", "run.csv", "--t0-s", "900", "--out", "o"), 2),
+        (("peaks", "run.csv", "--trace", "0", "--out", "o"), 2),
+        (("peaks", "run.csv", "--trace", "2", "--out", "o"), 3),
+        (("peaks", "run.csv", "--method", "absent.yaml", "--out", "o"), 3),
+        (("peaks", "run.csv", "--method", "wrong.yaml", "--out", "o"), 3),
+        (("peaks", "run.csv", "--out", "."), 5),
+        (("peaks", "runs", "--blank", "run.csv", "--out", "o"), 2),
+        (("calibrate", "run.csv", "--out", "o"), 3),
+        (("calibrate", "files.csv", "--out", "o"), 2),
+        (("calibrate", "run.csv", "--model", "cubic", "--out", "o"), 2),
+        (("index", "run.csv", "--ladder", "8=90", "--out", "o"), 2),
+        (("index", "run.csv", "--ladder", "8=90,8=91", "--out", "o"), 2),
+        (("index", "run.csv", "--ladder", "8=190,9=90", "--out", "o"), 2),
+        (("index", "run.csv", "--ladder", "8", "--out", "o"), 2),
+        (("index", "run.csv", "--out", "o"), 2),
+    ],
+)
+def test_each_refusal_is_one_line_and_its_code(
+    words: tuple[str, ...], code: int, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace(here / "run.csv")
+    (here / "runs").mkdir()
+    (here / "files.csv").write_text("amount,file\n1,run.csv\n", encoding="utf-8")
+    (here / "wrong.yaml").write_text("thresold: 3\n", encoding="utf-8")
+    assert run(*words) == code
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (here / "o").exists()
+
+
+@pytest.mark.parametrize("verb", list(VERBS))
+def test_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(verb, "--help") == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
