@@ -15,6 +15,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from medidiff.domains.chromatography.analysis.chromatogram import chromatogram_peaks
+    from medidiff.domains.chromatography.chromatogram import Chromatogram
+    from medidiff.domains.chromatography.demo import demo_chromatography
+    from medidiff.domains.chromatography.files.reading import read_chromatogram, read_chromatograms
+    from medidiff.domains.chromatography.fitting.result import fit_chromatogram
+    from medidiff.domains.chromatography.simulate import simulate_chromatogram
     from medidiff.domains.reconstruction.ct.files import read_sinogram, write_sinogram
     from medidiff.domains.reconstruction.ct.reconstruct import reconstruct_ct
     from medidiff.domains.reconstruction.ct.retrospective import retrospective_ct, score
@@ -31,6 +37,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CTMeasurement",
+    "Chromatogram",
     "InputError",
     "MedidiffError",
     "MissingError",
@@ -39,20 +46,27 @@ __all__ = [
     "Result",
     "Volume",
     "__version__",
+    "chromatogram_peaks",
+    "demo_chromatography",
     "demo_volume",
+    "fit_chromatogram",
     "list_series",
     "print_progress",
+    "read_chromatogram",
+    "read_chromatograms",
     "read_sinogram",
     "read_volume",
     "reconstruct_ct",
     "retrospective_ct",
     "score",
+    "simulate_chromatogram",
     "simulate_ct",
     "write_sinogram",
 ]
 
 _HOMES = {
     "CTMeasurement": "domains.reconstruction.ct.scan.measurement",
+    "Chromatogram": "domains.chromatography.chromatogram",
     "InputError": "errors",
     "MedidiffError": "errors",
     "MissingError": "errors",
@@ -60,14 +74,20 @@ _HOMES = {
     "Progress": "progress",
     "Result": "runs.result",
     "Volume": "io.volume",
+    "chromatogram_peaks": "domains.chromatography.analysis.chromatogram",
+    "demo_chromatography": "domains.chromatography.demo",
     "demo_volume": "io.demo",
+    "fit_chromatogram": "domains.chromatography.fitting.result",
     "list_series": "io.reading",
     "print_progress": "progress",
+    "read_chromatogram": "domains.chromatography.files.reading",
+    "read_chromatograms": "domains.chromatography.files.reading",
     "read_sinogram": "domains.reconstruction.ct.files",
     "read_volume": "io.reading",
     "reconstruct_ct": "domains.reconstruction.ct.reconstruct",
     "retrospective_ct": "domains.reconstruction.ct.retrospective",
     "score": "domains.reconstruction.ct.retrospective",
+    "simulate_chromatogram": "domains.chromatography.simulate",
     "simulate_ct": "domains.reconstruction.ct.simulate",
     "write_sinogram": "domains.reconstruction.ct.files",
 }

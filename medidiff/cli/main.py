@@ -16,12 +16,13 @@ from medidiff.cli.terminal import Terminal
 
 VERBS = {
     "doctor": "look whether this machine and installation are ready",
-    "demo": "reconstruct a shipped chest CT from 24 views",
+    "demo": "a first look on shipped data (ct, chromatography)",
     "reconstruct": "reconstruct your own scan from fewer views (ct)",
+    "chromatography": "simulate, fit and read gas chromatograms",
     "models": "list, show and pack priors (list, show, pack)",
     "train": "train a prior from a configuration",
     "rerun": "do a run again and compare",
-    "bench": "measure this installation (core, projector, ct)",
+    "bench": "measure this installation (core, projector, ct, chromatography)",
 }
 """Name -> what it does; `medidiff.cli.verbs.NAME` holds it."""
 
@@ -68,7 +69,7 @@ def _run(verb: str, words: list[str], terminal: Terminal) -> int:
 
 
 def _help() -> str:
-    verbs = "\n".join(f"  {name:<12} {text}" for name, text in VERBS.items())
+    verbs = "\n".join(f"  {name:<15} {text}" for name, text in VERBS.items())
     return (
         "usage: medidiff VERB [options]      (medidiff VERB --help for its options)\n\n"
         "Images from measurements that are too few or too noisy.\n"

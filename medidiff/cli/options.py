@@ -92,13 +92,13 @@ def add_seed(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=whole(0, 2**63 - 1), default=0, metavar="N", help="random seed (0)")
 
 
-def add_device(parser: argparse.ArgumentParser) -> None:
+def add_device(parser: argparse._ActionsContainer) -> None:
     """Add --device."""
     choices = ("auto", "cpu", "cuda")
     parser.add_argument("--device", choices=choices, default="auto", help="where networks run (auto)")
 
 
-def add_prior(parser: argparse.ArgumentParser) -> None:
+def add_prior(parser: argparse._ActionsContainer) -> None:
     """Add --prior NAME."""
     text = "a prior of 'medidiff models list' (default: the best that accepts the input)"
     parser.add_argument("--prior", metavar="NAME", help=text)

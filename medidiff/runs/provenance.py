@@ -34,6 +34,8 @@ PACKAGES = (
     "h5py",
     "safetensors",
     "matplotlib",
+    "pybaselines",
+    "numba",
 )
 """Whose versions are written down: everything that can change a number or a picture."""
 

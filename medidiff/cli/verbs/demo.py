@@ -1,4 +1,4 @@
-"""`medidiff demo`: the shipped chest CT from 24 views, by FBP, TV and diffusion."""
+"""`medidiff demo [ct|chromatography]`: a chest CT from 24 views; a BTEX column, simulated and fitted."""
 
 from __future__ import annotations
 
@@ -10,30 +10,54 @@ from typing import TYPE_CHECKING
 from medidiff.cli.options import Parser, add_device, add_output, add_prior, add_seed, block, check_output
 from medidiff.cli.summary import show
 from medidiff.cli.terminal import Terminal, duration
+from medidiff.cli.verbs.chromatography.fit import show_fit
+from medidiff.errors import InputError
 
 if TYPE_CHECKING:
     from medidiff.io.volume import Volume
 
+NAMES = ("ct", "chromatography")
 VIEWS, METHODS = 24, ("fbp", "tv", "diffusion")
 
 
 def add_arguments(parser: Parser) -> None:
-    """One demo so far, ct, which is the default."""
-    parser.add_argument(
-        "name", nargs="?", choices=("ct",), default="ct", metavar="ct", help="which demo (ct)"
-    )
-    parser.add_argument("--slices", type=block, metavar="A:B", help="only slices A to B-1 of the 24: quicker")
-    add_output(parser, required=False, text="folder to write (medidiff-demo-ct, numbered when it exists)")
+    """Which demo, ct by default, and what ct takes."""
+    text = f"{' or '.join(NAMES)} (ct)"
+    parser.add_argument("name", nargs="?", choices=NAMES, default=NAMES[0], metavar="NAME", help=text)
+    add_output(parser, required=False, text="folder to write (medidiff-demo-NAME, numbered when it exists)")
     add_seed(parser)
-    add_device(parser)
-    add_prior(parser)
+    ct = parser.add_argument_group("ct")
+    ct.add_argument("--slices", type=block, metavar="A:B", help="only slices A to B-1 of the 24: quicker")
+    add_device(ct)
+    add_prior(ct)
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: Namespace, terminal: Terminal) -> int:
     out = arguments.out or free_name(Path(f"medidiff-demo-{arguments.name}"))
     check_output(out, overwrite=arguments.overwrite)
+    demo = _ct if arguments.name == "ct" else _chromatography
+    return demo(arguments, out, terminal)
 
+
+def _chromatography(arguments: Namespace, out: Path, terminal: Terminal) -> int:
+    if arguments.slices or arguments.prior or arguments.device != "auto":
+        raise InputError(
+            "demo chromatography",
+            expected="none of --slices, --device and --prior",
+            got="one of them",
+            fix="They are of the demo ct.",
+            argument=True,
+        )
+
+    from medidiff.domains.chromatography.demo import demo_chromatography
+
+    result = demo_chromatography(seed=arguments.seed, progress=terminal.progress)
+    show_fit(result, result.save(out, overwrite=arguments.overwrite), terminal)
+    return 0
+
+
+def _ct(arguments: Namespace, out: Path, terminal: Terminal) -> int:
     import medidiff as md
 
     volume = md.demo_volume(arguments.name, slices=arguments.slices)

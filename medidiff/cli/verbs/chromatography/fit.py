@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medidiff.cli.options import Parser, add_output, add_seed, check_output, positive, whole
 from medidiff.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from medidiff.runs.result import Result
 
 DISPERSIONS = ("none", "molecular", "golay")
 INTERVALS = ("covariance", "profile")
@@ -52,7 +55,7 @@ def _run(arguments: Namespace, terminal: Terminal) -> int:
     check_output(arguments.out, overwrite=arguments.overwrite, inputs=(arguments.input,))
 
     from medidiff.domains.chromatography.files.reading import read_chromatogram
-    from medidiff.domains.chromatography.fitting.result import FIT, fit_chromatogram
+    from medidiff.domains.chromatography.fitting.result import fit_chromatogram
 
     chromatogram = read_chromatogram(arguments.input, trace=arguments.trace)
     names = (
@@ -71,17 +74,21 @@ def _run(arguments: Namespace, terminal: Terminal) -> int:
     )
     result = fit_chromatogram(chromatogram, **{name: getattr(arguments, name) for name in names})
     result.provenance["reading"] = {"trace": arguments.trace}
+    show_fit(result, result.save(arguments.out, overwrite=arguments.overwrite), terminal)
+    return 0
+
+
+def show_fit(result: Result, folder: Path, terminal: Terminal) -> None:
+    """Print the numbers of a saved fit; with --json fit.json and the report."""
+    from medidiff.domains.chromatography.fitting.result import FIT
+    from medidiff.runs.plain import to_plain
+
     found: Any = result.outputs[FIT]
-    folder = result.save(arguments.out, overwrite=arguments.overwrite)
     for warning in result.warnings:
         terminal.warn(warning)
     text = "\n".join([*fit_lines(found.plain), "", f"{folder}/figure.png  (research use only)"])
-    from medidiff.runs.plain import to_plain
-
-    terminal.result(
-        text, {"out": str(folder), "fit": to_plain(found.plain), "report": to_plain(result.report)}
-    )
-    return 0
+    data = {"out": str(folder), "fit": to_plain(found.plain), "report": to_plain(result.report)}
+    terminal.result(text, data)
 
 
 def fit_lines(found: dict[str, Any]) -> list[str]:

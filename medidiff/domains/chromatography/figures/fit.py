@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from medidiff.domains.chromatography.figures.simulation import draw_inside
 from medidiff.domains.chromatography.fitting.certainty.intervals import Estimate
 from medidiff.domains.chromatography.fitting.estimates import Analyte
 from medidiff.domains.chromatography.fitting.fit import Fit
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from medidiff.domains.chromatography.simulate import Simulation
+
 _WIDTH, _LEFT, _RIGHT, _GUTTER = 12.0, 0.85, 0.35, 0.55
 _MOST_NEAR, _MOST_ROWS = 5, 12
 _TOGETHER = 1.5  # resolution below which two peaks are shown in one panel
@@ -29,14 +32,16 @@ _BAND = 2.0
 _MINUTE = 60.0
 
 
-def draw_fit(fit: Fit) -> Figure:
-    """The figure of a finished fit."""
+def draw_fit(fit: Fit, inside: Simulation | None = None) -> Figure:
+    """The figure of a finished fit; with what moved inside of the column, where a simulation knows it."""
     inner = _WIDTH - _LEFT - _RIGHT
     groups = _groups(fit)[:_MOST_NEAR]
     rows = [
         Row(2.7, [Cell(_LEFT, inner, partial(_whole, fit=fit))], gap=0.1),
         Row(0.9, [Cell(_LEFT, inner, partial(_residuals, fit=fit))], gap=0.75),
     ]
+    if inside is not None:
+        rows.append(Row(2.3, [Cell(_LEFT, inner, partial(draw_inside, simulation=inside))], gap=0.85))
     if groups:
         width = (inner - _GUTTER * (len(groups) - 1)) / len(groups)
         near = [
@@ -148,6 +153,7 @@ def _forest(axes: Axes, analytes: tuple[Analyte, ...], what: str, names: bool) -
                 -reach * 1.05, row, analyte.name, family=FONT, size=7.5, color=INK, ha="right", va="center"
             )
     axes.set_xlim(-reach, reach)
+    axes.locator_params(axis="x", nbins=4)
     axes.set_ylim(-0.6, len(analytes) - 0.4)
     axes.set_yticks([])
     _plain(axes, "", "% of the value")

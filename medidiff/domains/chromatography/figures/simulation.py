@@ -45,7 +45,7 @@ def draw_simulation(result: Result, *, simulation: Simulation) -> Figure:
     upper = partial(_trace, simulation=simulation, alone=not linear)
     rows = [Row(_TRACE, [Cell(_LEFT, width, upper)], gap=0.32 if linear else 0.5)]
     if linear:
-        rows.append(Row(_MAP, [Cell(_LEFT, width, partial(_inside, simulation=simulation))], gap=0.5))
+        rows.append(Row(_MAP, [Cell(_LEFT, width, partial(draw_inside, simulation=simulation))], gap=0.5))
     title = f"{simulation.system.name}: {len(simulation.system.analytes)} analytes"
     return Page(_WIDTH, rows, title=title, note=_note(simulation), margin=_LEFT, head=1.0).draw()
 
@@ -106,7 +106,8 @@ def _labels(axes: Axes, simulation: Simulation, highest: float) -> int:
     return lines
 
 
-def _inside(axes: Axes, *, simulation: Simulation) -> None:
+def draw_inside(axes: Axes, *, simulation: Simulation) -> None:
+    """Where the analytes are in the column over time, scaled at each place by the height of a peak there."""
     system = simulation.system
     t, length = simulation.time_s, system.column.length_m
     if simulation.transport is None:
@@ -168,7 +169,7 @@ def _frame(axes: Axes, begin: float, end: float) -> None:
 
 
 def _minutes(axes: Axes) -> None:
-    axes.set_xlabel("time in min", family=FONT, size=8.5, color=INK)
+    axes.set_xlabel("time in minutes", family=FONT, size=8.5, color=INK)
 
 
 def _colour(row: int) -> str:

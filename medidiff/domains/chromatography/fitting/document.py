@@ -23,9 +23,10 @@ from medidiff.uncertainty import correlation_of, summarise
 
 @dataclass(frozen=True, eq=False)
 class FitDocument:
-    """fit.json: `plain` is its content."""
+    """fit.json: `plain` is its content, `fit` what it tells of."""
 
     plain: dict[str, Any]
+    fit: Fit
 
     def write(self, path: Path) -> None:
         """Write it; what is not determined is null."""
@@ -84,7 +85,7 @@ def fit_document(fit: Fit) -> FitDocument:
     }
     if fit.posterior is not None:
         plain["posterior"] = _posterior(fit)
-    return FitDocument(plain)
+    return FitDocument(plain, fit)
 
 
 def fitted_chromatogram(fit: Fit) -> Chromatogram:
