@@ -22,7 +22,7 @@ VERBS = {
     "models": "list, show and pack priors (list, show, pack)",
     "train": "train a prior from a configuration",
     "rerun": "do a run again and compare",
-    "bench": "measure this installation (core, projector, ct, chromatography)",
+    "bench": "measure: core, projector, ct, chromatography",
 }
 """Name -> what it does; `medidiff.cli.verbs.NAME` holds it."""
 
@@ -72,8 +72,8 @@ def _help() -> str:
     verbs = "\n".join(f"  {name:<15} {text}" for name, text in VERBS.items())
     return (
         "usage: medidiff VERB [options]      (medidiff VERB --help for its options)\n\n"
-        "Images from measurements that are too few or too noisy.\n"
-        "Research use only: not for diagnosis.\n\n"
+        "Images and curves from measurements that are too few or too noisy.\n"
+        "Research use only: not for diagnosis.\n"
         f"{verbs}\n\n"
         "everywhere:\n"
         "  --quiet      no progress          --json   a summary for programs on stdout\n"

@@ -68,7 +68,7 @@ def test_no_help_promises_what_is_not_there(capsys: pytest.CaptureFixture[str]) 
     assert "replace a prior of the same name" in helps["medidiff models pack"]
     assert main(["demo", "--help"]) == main(["--help"]) == 0
     shown = capsys.readouterr().out
-    assert "Reconstruct a shipped chest CT from 24 views." in shown
+    assert "A first look on shipped data (ct, chromatography)." in shown
     assert "how sure" not in shown
 
 
