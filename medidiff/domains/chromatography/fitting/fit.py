@@ -38,6 +38,9 @@ _APART = (0.8, 1.4, 0.5)  # standard deviations between the parts of one maximum
 _TAIL = 0.4  # of the standard deviation: where an exponentially modified Gaussian starts
 _RESTARTS = 3
 
+MOST_ANALYTES = 60
+"""In one fit: its time grows with their square, and a longer trace is better fitted in windows."""
+
 
 @dataclass(frozen=True)
 class Ways:
@@ -294,6 +297,13 @@ def _rivals(time_s: Array, centre: Array, sigma: Array) -> list[tuple[str, PeakM
 
 
 def _check_size(problem: Problem) -> None:
+    if problem.model.analytes > MOST_ANALYTES:
+        raise InputError(
+            "analytes",
+            expected=f"at most {MOST_ANALYTES} in one fit",
+            got=str(problem.model.analytes),
+            fix="Name the peaks that matter with --analytes, or fit a part of the trace with --window-s.",
+        )
     needed = 3 * problem.model.analytes + len(problem.baseline) + len(SHARED)
     if problem.signal.size <= needed:
         raise InputError(

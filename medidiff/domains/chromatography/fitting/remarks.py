@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from medidiff.domains.chromatography.fitting.certainty.intervals import Estimate
 from medidiff.domains.chromatography.fitting.certainty.judgement import (
     FEWEST_POINTS,
     FUSED,
@@ -30,7 +31,8 @@ def flags_of(fit: Fit, index: int) -> tuple[str, ...]:
         "shared-maximum": peak.shares > 1,
         "overlap": not absent and analyte.resolution < OVERLAP,
         "few-points": not absent and analyte.points < FEWEST_POINTS,
-        "kd-open": not absent and fit.converged and _open(analyte),
+        "k-open": not absent and fit.converged and _open(analyte.k),
+        "kd-open": not absent and fit.converged and _open(analyte.kd_per_s),
         "kd-hardly-seen": not absent and analyte.kinetic_share < 1 - NON_KINETIC,
     }
     return tuple(name for name, holds in tests.items() if holds)
@@ -93,6 +95,8 @@ def _about_analytes(fit: Fit) -> list[str]:
         found.append(
             f"fewer than {FEWEST_POINTS:g} points across the width at half height ({few:.1f}): {names}"
         )
+    if names := _listed(fit, "k-open"):
+        found.append(f"k is not determined to both sides, its interval is open: {names}")
     if names := _listed(fit, "kd-open"):
         found.append(f"kd is not determined to both sides, its interval is open: {names}")
     if names := _listed(fit, "kd-hardly-seen"):
@@ -140,9 +144,9 @@ def _fused(fit: Fit) -> bool:
     return any(resolution < FUSED for *_, resolution in _neighbours(fit))
 
 
-def _open(analyte: Analyte) -> bool:
-    """Whether kd lacks its value or an end."""
-    return None in (analyte.kd_per_s.value, analyte.kd_per_s.low, analyte.kd_per_s.high)
+def _open(estimate: Estimate) -> bool:
+    """Whether it lacks its value or an end."""
+    return None in (estimate.value, estimate.low, estimate.high)
 
 
 def _listed(fit: Fit, flag: str) -> str:
