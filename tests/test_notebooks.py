@@ -74,10 +74,10 @@ def test_the_pair_is_small_and_names_no_machine(source: Path) -> None:
 
 
 def test_the_notebook_runs(source: Path) -> None:
-    """On one slice in place of its block, which is the only change."""
+    """On one slice in place of its block, where it has one: that is the only change."""
     notebook = jupytext.read(source)
     block = re.compile(r"SLICES = \(\d+, \d+\)")
-    assert len(block.findall(code(notebook)[0])) == 1
+    assert len(block.findall(code(notebook)[0])) == ("SLICES" in "".join(code(notebook)))
     for cell in notebook.cells:
         cell.source = block.sub("SLICES = (11, 12)", cell.source)
     done = executed(notebook)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from medidiff.bench.chromatography import exactness, programmes, speed
+from medidiff.bench.chromatography import exactness, fit, peaks, programmes, speed
 from medidiff.bench.chromatography.cases import Options, Part
 from medidiff.bench.report import BenchResult, Row
 from medidiff.errors import InputError
@@ -20,6 +20,10 @@ PARTS: dict[str, Part] = {
     "seconds": speed.seconds,
     "CADET": speed.beside_cadet,
     "temperature programmes": programmes.retention,
+    "seconds of a fit": fit.seconds,
+    "coverage": fit.btex_coverage,
+    "coverage where peaks overlap": fit.overlap,
+    "vendors' peaks": peaks.beside_vendors,
 }
 
 

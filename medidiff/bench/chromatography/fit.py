@@ -2,8 +2,8 @@
 
 btex: five analytes, 1401 points of 0.31 s, a rectangle of 0.5 s, molecular dispersion, noise of
 0.5 % of the highest point, a line below; 10 parameters and the line are fitted, areas and start unknown.
-Coverage is of 95 % intervals over noise draws from SeedSequence((seed, purpose, draw)); its pooled row is over
-the ten parameters k and kd. A draw whose fit did not converge, or left an interval open, counts as a miss.
+Coverage is of 95 % intervals over noise draws from SeedSequence((seed, purpose, draw)); its pooled row is
+over the ten parameters k and kd. A draw whose fit did not converge, or left an interval open, is a miss.
 
 Overlap: two analytes at a resolution of 0.3, 1 % noise, by covariance and by profile: there the former fails.
 """

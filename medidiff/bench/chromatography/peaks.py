@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from medidiff.bench.chromatography.cases import Measured, Options
 from medidiff.bench.report import Row
 from medidiff.domains.chromatography.files import read_chromatograms
 from medidiff.domains.chromatography.peaks import BaselineChoice, Integration, measure_peaks
@@ -55,6 +56,13 @@ class VendorFile:
         near = np.maximum(0.01 * self.vendor_s, 1.5 * self.interval_s)
         apart = np.abs(self.vendor_s[:, None] - self.found_s[None])
         return int(np.count_nonzero((apart <= near[:, None]).any(axis=1)))
+
+
+def beside_vendors(options: Options) -> Measured:
+    """The rows of `rows`, where there are files."""
+    if options.data is None:
+        return Measured((), ("vendor_peaks_found, false_peaks_per_true, ladder_*: no files (--data)",))
+    return Measured(tuple(rows(options.data)))
 
 
 def rows(data: Path) -> list[Row]:
