@@ -175,7 +175,7 @@ def test_an_edge_of_the_law_is_never_crossed() -> None:
         (lambda: sample_random_walk(lambda x: -np.inf, [[0.0]], [[1.0]], draws=3), "a place inside the law"),
     ],
 )
-def test_what_cannot_be_used_is_refused(call, expected: str) -> None:  # type: ignore[no-untyped-def]  # a lambda
+def test_what_cannot_be_used_is_refused(call, expected: str) -> None:
     with pytest.raises(InputError) as error:
         call()
     assert error.value.expected.startswith(expected)

@@ -1,9 +1,9 @@
 """The fit: its time, whether its intervals hold what they promise, and where they cease to.
 
-btex: five analytes, 1401 points of 0.31 s, a rectangle of 0.5 s, molecular dispersion, noise of
-0.5 % of the highest point, a line below; 10 parameters and the line are fitted, areas and start unknown.
-Coverage is of 95 % intervals over noise draws from SeedSequence((seed, purpose, draw)); its pooled row is
-over the ten parameters k and kd. A draw whose fit did not converge, or left an interval open, is a miss.
+btex: five analytes, 1401 points of 0.31 s, a rectangle of 0.5 s, molecular dispersion, noise of 0.5 % of the
+highest point, a line below; 10 parameters and the line are fitted, areas and start unknown. Coverage is of
+95 % intervals over noise draws from SeedSequence((seed, purpose, draw)); its pooled row is over the ten
+parameters k and kd. A draw whose fit did not converge, or left an interval open, counts as a miss.
 
 Overlap: two analytes at a resolution of 0.3, 1 % noise, by covariance and by profile: there the former fails.
 """
@@ -23,6 +23,7 @@ from medidiff.bench.chromatography.cases import (
     Options,
     btex_five,
     median_seconds,
+    uniform,
 )
 from medidiff.bench.report import Row
 from medidiff.domains.chromatography.chromatogram import Chromatogram
@@ -92,7 +93,7 @@ def overlap(options: Options) -> Measured:
     return Measured(tuple(rows))
 
 
-def _btex(draw: int) -> tuple[tuple[Array, Array], Conditions, Array, Array]:
+def _btex(draw: int) -> tuple[tuple[Array, Array], Conditions, list[float], Array]:
     """((time, signal), conditions, retention times, truth in the order k, kd, area) of one noise draw."""
     system, time = btex_five()
     system = replace(system, injection=Rectangle(0.5))
@@ -109,12 +110,13 @@ def _btex(draw: int) -> tuple[tuple[Array, Array], Conditions, Array, Array]:
     line = 0.01 + 0.002 * np.linspace(-1, 1, time.size)
     signal = clean + line + 0.005 * clean.max() * _noise(draw, time.size)
     truth = np.concatenate([column.k, column.kd_per_s, np.ones(len(FIVE))])
-    return (time, signal), conditions, column.mean_s + system.injection.mean_s, truth
+    times = (column.mean_s + system.injection.mean_s).tolist()
+    return (time, signal), conditions, times, truth
 
 
 def _pair(draw: int, interval: IntervalKind) -> list[bool]:
     """Which of k, kd and area of a fused pair its intervals hold; an open end holds."""
-    time, t0, width = 150 + 0.05 * np.arange(1401), 85.75, 1.0
+    time, t0, width = uniform(150.0, 0.05, 1401), 85.75, 1.0
     column = Transport(("first", "second"), t0, np.array([1.05, 1.08587]), np.array([30.0, 26.0]))
     areas = np.array([10.0, 6.0])
     clean = areas @ fft_curves(time, column, Rectangle(width)).c
@@ -123,7 +125,7 @@ def _pair(draw: int, interval: IntervalKind) -> list[bool]:
         t0_s=t0, system=None, injection_width_s=width, injection=None, detector_s=None, dispersion=None
     )
     ways = Ways(rank=False, interval=interval)
-    wanted = (column.names, column.mean_s + width / 2)
+    wanted = (column.names, (column.mean_s + width / 2).tolist())
     fit = fit_trace(trace_of(Chromatogram(time, signal)), conditions, wanted, ways)
     low, high = np.nan_to_num(_ends(fit)[0], nan=-np.inf), np.nan_to_num(_ends(fit)[1], nan=np.inf)
     truth = np.concatenate([column.k, column.kd_per_s, areas])

@@ -307,14 +307,14 @@ def test_pictures_have_two_panels(system: System) -> None:
     figure = simulate_chromatogram(system).figure()
     upper, lower = figure.axes
     assert upper.get_xlim() == lower.get_xlim() == (system.time_s[0] / 60, system.time_s[-1] / 60)
-    assert lower.get_xlabel() == "time in min"
+    assert lower.get_xlabel() == "time in minutes"
     assert any(text.get_text().startswith(system.names[0]) for text in upper.texts) or system.start_s
 
 
 def test_a_nonlinear_picture_has_the_trace_alone() -> None:
     pytest.importorskip("numba")
     (only,) = simulate_chromatogram(short(0.5, area=2.0)).figure().axes
-    assert only.get_xlabel() == "time in min"
+    assert only.get_xlabel() == "time in minutes"
 
 
 def test_the_profile_ends_at_the_outlet_and_keeps_its_area() -> None:

@@ -86,8 +86,9 @@ class Problem:
         """The place, ln det(Phi Phi') / 2 and its gradient by p: for areas that are integrated out."""
         shapes = self.model.shapes(p)
         place, free = self._place(shapes), list(self.free)
-        inverse = np.linalg.pinv(place.design.T)
-        logdet = 0.5 * float(np.linalg.slogdet(place.design @ place.design.T)[1])
+        q, r = np.linalg.qr(place.design.T)
+        inverse = np.linalg.solve(r, q.T)
+        logdet = float(np.log(np.abs(np.diagonal(r))).sum())
         own = np.zeros((len(shapes.own), self.model.analytes))
         own[:, free] = np.einsum("it,kit->ki", inverse[: len(free)], shapes.own[:, free])
         shared = np.einsum("it,sit->s", inverse[: len(free)], shapes.shared[:, free])
