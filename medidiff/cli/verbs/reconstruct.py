@@ -145,17 +145,10 @@ def _run_ct(arguments: Namespace, terminal: Terminal) -> int:
 
 
 def _is_sinogram(path: Path) -> bool:
-    """Whether INPUT is a sinogram; InputError when it is absent, or named as HDF5 and is something else."""
+    """Whether INPUT is a sinogram, or is named like one, which reading then refuses."""
     from medidiff.io.hdf5 import is_hdf5
-    from medidiff.io.opening import is_folder
 
-    if is_folder(path):
-        return False
-    if path.suffix.lower() in (".h5", ".hdf5") and not is_hdf5(path):
-        raise InputError(
-            path.name, expected="an HDF5 file", got="another kind of file", fix="Convert it to HDF5."
-        )
-    return is_hdf5(path)
+    return is_hdf5(path) or path.suffix.lower() in (".h5", ".hdf5")
 
 
 def _check_scan(arguments: Namespace, *, sinogram: bool) -> None:

@@ -72,7 +72,7 @@ class Both(Counted):
 
 # What each of the two processes runs: a training at once, one in two parts, and one that rank 1 interrupts.
 MEMBER = """
-import json, signal, sys
+import json, os, signal, sys
 from pathlib import Path
 import torch
 from medidiff.core.training.randomness import seed_of_rank
@@ -115,6 +115,7 @@ with joined(torch.device("cpu")) as team:
         error = found.what
     said = {"step": step, "stopped": len(stopped), "error": error}
     (here / f"said-{team.rank}.json").write_text(json.dumps(said))
+os._exit(0)  # gloo's threads may abort an interpreter that is going down, on a busy machine
 """
 
 

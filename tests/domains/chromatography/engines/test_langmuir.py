@@ -186,7 +186,7 @@ def test_long_runs_are_refused_with_their_forecasts() -> None:
         (B, [1.0, np.nan], "inlet concentration above 0"),
     ],
 )
-def test_wrong_loadings_are_refused(engine, b, inlet, expected: str) -> None:  # type: ignore[no-untyped-def]  # of many kinds
+def test_wrong_loadings_are_refused(engine, b, inlet, expected: str) -> None:
     with pytest.raises(InputError) as error:
         engine([20.0, 30.0], PAIR, b, inlet, PULSE)
     assert error.value.expected.startswith(expected)

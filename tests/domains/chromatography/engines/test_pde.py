@@ -151,7 +151,7 @@ def test_a_run_that_would_take_too_long_is_refused_with_its_forecast() -> None:
 )
 def test_wrong_options_are_refused(options: dict[str, object], expected: str) -> None:
     with pytest.raises(InputError) as error:
-        pde_curves(TIMES, c3(), Rectangle(1.0), **options)  # type: ignore[arg-type]  # a parameter of the test
+        pde_curves(TIMES, c3(), Rectangle(1.0), **options)
     assert error.value.expected.startswith(expected)
 
 

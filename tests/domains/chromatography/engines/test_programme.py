@@ -120,7 +120,7 @@ def integrated(made: System, analyte: Analyte) -> tuple[float, float]:
     def left(t: float, state: np.ndarray) -> float:
         return float(state[0]) - 1
 
-    left.terminal = True  # type: ignore[attr-defined]  # as scipy wants it
+    left.terminal = True
     state, begin = [0.0, 0.0], 0.0
     for end in (*made.oven.times_s[1:], 1e5):
         found = solve_ivp(rise, (begin, end), state, rtol=1e-9, atol=1e-12, events=left)

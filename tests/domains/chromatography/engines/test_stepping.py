@@ -67,7 +67,7 @@ def test_mass_is_kept_to_rounding() -> None:
 def test_stiff_exchange_dies_in_a_step_of_radau_and_rings_with_pade_2_2() -> None:
     """Kd dt = 1e5: a film out of equilibrium is there in one step, or only after very many."""
     for method, left in (("radau5", 1e-3), ("gauss4", 0.9)):
-        stepper = Stepper(0 * matrix(), (1e5, 1e5), 1.0, method)  # type: ignore[arg-type]  # a parameter of the test
+        stepper = Stepper(0 * matrix(), (1e5, 1e5), 1.0, method)
         c, w = np.ones(_SIZE), np.zeros(_SIZE)
         stepper.advance(c, w, np.zeros(len(stepper.nodes)))
         assert bool(np.abs(c - w).max() < left) == (method == "radau5")
