@@ -43,8 +43,11 @@ _LEAST_CELLS = 32
 _NO_LOADING = 1e-12  # b c of an analyte that saturates nothing
 _LEAST = float(np.finfo(np.float64).tiny)
 _SPIKE = 1e-13
+_LOADED_UNITS = 18.0  # transfer units, while the highest inflow takes sites away, below which jumps remain
 _SPIKE_STEP = 0.25  # of 1/kd, where what is not retained keeps its jumps
-_FAR = 100.0  # times the tolerance: an estimated error above it is told
+_MOST_OFF = 0.2  # times tolerance^(2/3): lower orders err by less where the grids have settled
+_FINEST = 8  # times as fine as the first grid
+_SMOOTH_UNITS = 50.0  # below so many, the step follows the width of a front
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,9 @@ def langmuir_curves(
     """Outlet concentrations (n, points) in mol/m3 at the times `t` (points,), any rising order.
 
     b_m3_per_mol: (n,), Langmuir's b = ka/kd for a unit of sites. inlet_mol_m3: (n,), the highest
-    concentration at the inlet. tolerance: of the highest peak, for which the grids are chosen; an estimate
-    far above it is a warning. Raises InputError for dispersion, and with the forecast above `limit_s`
-    seconds; MissingError without numba.
+    concentration at the inlet. tolerance: of the highest peak, for which the grids are chosen, and
+    refined where the extrapolation has not settled; what remains is a warning. Raises InputError for
+    dispersion, and with the forecast above `limit_s` seconds; MissingError without numba.
     """
     times = check_times(t)
     b, inlet = _check(transport, b_m3_per_mol, inlet_mol_m3, tolerance)
@@ -85,24 +88,23 @@ def langmuir_curves(
             fix="Take the fft engine where the loading is small, a larger tolerance or limit_s in Python.",
             argument=True,
         )
-    phases = divide(injection_breaks(injection), _last(times, transport, injection), cost.step_s)
-    floors = _FLOOR * tolerance * b * inlet * _dilution(transport, injection)
-    levels = [
-        _level(transport, b * inlet, injection, phases, cost.cells, factor, floors) for factor in LEVELS
-    ]
-    best, estimate = richardson(levels)
-    if not np.isfinite(best).all():
+    spent, scale, enough = cost.seconds, 1, _MOST_OFF * tolerance ** (2 / 3)
+    while True:
+        c, off, rough = _extrapolated(times, transport, b * inlet, injection, cost, scale, tolerance)
+        spent += cost.seconds * (2 * scale) ** 2
+        if max(off, rough) <= enough or scale >= _FINEST or spent > limit_s:
+            break
+        scale *= 2
+    if not np.isfinite(c).all():
         raise InputError(
             "engine nonlinear",
             expected="rates that Newton's method finds",
             got="none in some box",
             fix="Take a smaller tolerance, and check the parameters' units.",
         )
-    edges = np.concatenate([phases[0].edges_s[:1], *(phase.edges_s[1:] for phase in phases)])
-    breaks = [phase.start_s for phase in phases] if transport.transfer_units.min() < -np.log(_SPIKE) else []
-    c = np.array([_at(times - transport.t0_s, edges, row, breaks) for row in best / b[:, None]])
+    warnings = () if max(off, rough) <= enough else (_words(max(off, rough)),)
     # Nothing is missing from c: the spike is in it, as a jump.
-    return Curves(c, {}, np.zeros(len(c)), "nonlinear", _warnings(estimate, best, tolerance))
+    return Curves(c / b[:, None], {}, np.zeros(len(c)), "nonlinear", warnings)
 
 
 def forecast_langmuir(
@@ -117,20 +119,20 @@ def forecast_langmuir(
     """The first grid and what all three would take.
 
     The box scheme alone errs by N^1.5/(34 M^2) of a peak with M cells (measured), three grids by half of its
-    cube. A front that loading sharpens is 4 (1 + g)/(kd g) long, g = b c, and counts as that of a smaller N.
+    cube. A front that loading sharpens is 4/(kd g) long, g = b c, and counts as one of a smaller N.
     """
     times = check_times(t)
     b, inlet = _check(transport, b_m3_per_mol, inlet_mol_m3, tolerance)
     units, kd = transport.transfer_units, transport.kd_per_s
     sigma = np.sqrt(transport.kinetic_variance_s2)
     loading = float((b * inlet * _dilution(transport, injection)).sum())
-    share = loading / (1 + loading)
-    effective = np.minimum(units, 8 / share**2)
+    effective = np.minimum(units, 8 / np.maximum(loading, 1e-9) ** 2)
     alone = (1.5 * tolerance) ** (1 / 3)
     own = 0.5 * np.sqrt(34 * alone) * effective**0.25 / kd
+    own *= np.minimum(1.0, effective / _SMOOTH_UNITS) ** 0.25
     step = float(own.min())
     cells = max(_LEAST_CELLS, int(np.ceil((units / kd / (2 * own)).max())))
-    if units.min() < -np.log(_SPIKE):
+    if _abrupt(transport, b * inlet):
         step = min(step, _SPIKE_STEP / float(kd.max()))
     last = _last(times, transport, injection)
     begin = injection.begin_s
@@ -153,6 +155,37 @@ def richardson(levels: list[Array], factors: tuple[int, ...] = LEVELS) -> tuple[
     return table[0], np.abs(table[0] - before)
 
 
+def _extrapolated(
+    t: Array,
+    transport: Transport,
+    highest: Array,
+    injection: Injection,
+    cost: LangmuirCost,
+    scale: int,
+    tolerance: float,
+) -> tuple[Array, float, float]:
+    """The curves of b c, (n, points), of grids `scale` times as fine; how far lower orders lie from them.
+
+    Of the peak: what the last order of the extrapolation changed, and a spline two degrees lower.
+    """
+    breaks = injection_breaks(injection)
+    phases = divide(breaks, _last(t, transport, injection), cost.step_s / scale)
+    floors = _FLOOR * tolerance * highest * _dilution(transport, injection)
+    cells = scale * cost.cells
+    levels = [_level(transport, highest, injection, phases, cells, factor, floors) for factor in LEVELS]
+    best, estimate = richardson(levels)
+    if not np.isfinite(best).all():
+        return best, np.inf, np.inf
+    edges = np.concatenate([phases[0].edges_s[:1], *(phase.edges_s[1:] for phase in phases)])
+    cuts = breaks if _abrupt(transport, highest) else ()
+    tau = t - transport.t0_s
+    c, lower = (
+        np.array([_at(tau, edges, row, cuts, degree) for row in best]) for degree in (_SPLINE, _SPLINE - 2)
+    )
+    peak = np.abs(best).max()
+    return c, float(estimate.max() / peak), float(np.abs(c - lower).max() / peak)
+
+
 def _level(
     transport: Transport,
     highest: Array,
@@ -171,7 +204,7 @@ def _level(
     return np.asarray(out.reshape(len(highest), -1, factor).mean(axis=2))
 
 
-def _at(tau: Array, edges: Array, means: Array, breaks: list[float]) -> Array:
+def _at(tau: Array, edges: Array, means: Array, breaks: tuple[float, ...], most: int) -> Array:
     """The curve at the times `tau` whose means over the steps between `edges` are `means`."""
     cumulated = np.concatenate([[0.0], np.cumsum(means * np.diff(edges))])
     cuts = np.searchsorted(edges, np.array([*breaks[1:], np.inf]) - 1e-9 * (edges[-1] - edges[0]))
@@ -179,13 +212,19 @@ def _at(tau: Array, edges: Array, means: Array, breaks: list[float]) -> Array:
     start = 0
     for cut in np.minimum(cuts, len(edges) - 1):
         part = slice(start, int(cut) + 1)
-        degree = min(_SPLINE, int(cut) - start)
+        degree = min(most, int(cut) - start)
         if degree >= 1:
             spline = make_interp_spline(edges[part], cumulated[part], k=degree if degree % 2 else degree - 1)
             inside = (tau >= edges[start]) & (tau <= edges[cut])
             out[inside] = spline(tau[inside], 1)
         start = int(cut)
     return out
+
+
+def _abrupt(transport: Transport, highest: Array) -> bool:
+    """Whether jumps of the inlet reach the outlet: few transfer units, or sites that are nearly all taken."""
+    units = transport.transfer_units.min()
+    return bool(units < -np.log(_SPIKE) or units / (1 + highest.sum()) < _LOADED_UNITS)
 
 
 def _dilution(transport: Transport, injection: Injection) -> Array:
@@ -232,13 +271,8 @@ def _check(transport: Transport, b: ArrayLike, inlet: ArrayLike, tolerance: floa
     return check_loading(transport, b, inlet, "engine nonlinear")
 
 
-def _warnings(estimate: Array, best: Array, tolerance: float) -> tuple[str, ...]:
-    far = float(estimate.max() / np.abs(best).max())
-    if far < _FAR * tolerance:
-        return ()
-    return (
-        f"the last two orders of the extrapolation differ by {far:.1e} of the peak: take a smaller tolerance",
-    )
+def _words(off: float) -> str:
+    return f"lower orders still differ by {off:.1e} of the peak: take a smaller tolerance or a higher limit_s"
 
 
 def _bad(expected: str, got: str, fix: str) -> InputError:
