@@ -83,18 +83,18 @@ def _note(fit: Fit) -> str:
 def _whole(axes: Axes, fit: Fit) -> None:
     """Data, the model over it, and each analyte's part."""
     minutes = fit.trace.time_s / _MINUTE
-    baseline = fit.baseline
+    baseline, model = fit.baseline, fit.trace.signal - fit.residual
     axes.plot(minutes, fit.trace.signal, color=RULE, lw=2.2)
     for (name, part), colour in zip(fit.components.items(), _colours(fit), strict=True):
         axes.fill_between(minutes, baseline, baseline + part, color=colour, alpha=0.35, lw=0)
         top = int(np.argmax(part))
         if part[top] > 0 and len(fit.analytes) <= _MOST_ROWS:
-            place = (minutes[top], float(baseline[top] + part[top]))
+            place = (minutes[top], float(model[top]))
             axes.annotate(
                 name, place, (0, 3), textcoords="offset points", ha="center", family=FONT, size=7.5, color=INK
             )
     axes.plot(minutes, baseline, color=GREY, lw=0.8, ls=(0, (4, 3)))
-    axes.plot(minutes, fit.trace.signal - fit.residual, color=INK, lw=0.8)
+    axes.plot(minutes, model, color=INK, lw=0.8)
     axes.margins(x=0, y=0.12)
     axes.tick_params(labelbottom=False)
     _plain(axes, "signal")
@@ -175,10 +175,10 @@ def _correlation(axes: Axes, fit: Fit) -> None:
     axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
         spine.set(edgecolor=RULE, linewidth=0.6)
-    words(axes, 0, 1.03, "correlation: ln k, ln kd", size=8.5, weight="bold", va="bottom")
+    words(axes, 0, 1.03, "correlations", size=8.5, weight="bold", va="bottom")
     off = np.abs(matrix[~np.eye(len(matrix), dtype=bool)])
     largest = f"largest {np.nanmax(off):.2f}" if off.size and not np.isnan(off).all() else ""
-    words(axes, 0, -0.04, f"blue -1, red +1; {largest}", size=7, color=GREY, va="top")
+    words(axes, 0, -0.04, f"ln k, ln kd; red +1; {largest}", size=7, color=GREY, va="top")
 
 
 def _plain(axes: Axes, y_label: str, x_label: str = "") -> None:
