@@ -7,30 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from medidiff.cli.door import guarded
-from medidiff.cli.options import Parser, add_everywhere, parse
-from medidiff.cli.terminal import Terminal
-from medidiff.cli.verbs.chromatography import convert
+from medidiff.cli.main import main
 
 _TWO = "Operator\tJane Doe\nTime (min)\tA (mV)\tB (pA)\n0.0\t1\t5\n0.1\t2\t6\n0.2\t3\t7\n"
 
 
 def _convert(*words: str) -> int:
-    """The verb behind the error door, as `main` runs it."""
-    terminal = Terminal()
-
-    def run() -> int:
-        parser = Parser(prog="medidiff chromatography convert")
-        convert.add_arguments(parser)
-        add_everywhere(parser)
-        arguments = parse(parser, words)
-        if isinstance(arguments, int):
-            return arguments
-        terminal.quiet, terminal.json = arguments.quiet, arguments.json
-        code: int = arguments.run(arguments, terminal)
-        return code
-
-    return guarded(run, terminal, debug=False)
+    return main(["chromatography", "convert", *words])
 
 
 @pytest.fixture

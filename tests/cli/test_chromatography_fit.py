@@ -9,10 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medidiff.cli.door import guarded
-from medidiff.cli.options import Parser, add_everywhere, parse
-from medidiff.cli.terminal import Terminal
-from medidiff.cli.verbs.chromatography import fit
+from medidiff.cli.main import main
 from medidiff.domains.chromatography.chromatogram import Chromatogram
 from medidiff.domains.chromatography.engines.fft import fft_curves
 from medidiff.domains.chromatography.model.injection import Rectangle
@@ -22,21 +19,7 @@ _FIVE = ("benzene", "toluene", "ethylbenzene", "p-xylene", "o-xylene")
 
 
 def _fit(*words: str) -> int:
-    """The verb behind the error door, as `main` runs it."""
-    terminal = Terminal()
-
-    def run() -> int:
-        parser = Parser(prog="medidiff chromatography fit")
-        fit.add_arguments(parser)
-        add_everywhere(parser)
-        arguments = parse(parser, words)
-        if isinstance(arguments, int):
-            return arguments
-        terminal.quiet, terminal.json = arguments.quiet, arguments.json
-        code: int = arguments.run(arguments, terminal)
-        return code
-
-    return guarded(run, terminal, debug=False)
+    return main(["chromatography", "fit", *words])
 
 
 @pytest.fixture

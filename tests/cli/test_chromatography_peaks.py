@@ -4,33 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
-from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from medidiff.cli.door import guarded
-from medidiff.cli.options import Parser, add_everywhere, parse
-from medidiff.cli.terminal import Terminal
-from medidiff.cli.verbs.chromatography import calibrate, index, peaks
+from medidiff.cli.main import main
 from medidiff.domains.chromatography.chromatogram import Chromatogram
 from medidiff.domains.chromatography.peaks.models import EMG
 
-VERBS = {"peaks": peaks, "calibrate": calibrate, "index": index}
 T = np.arange(0, 300, 0.2)
 
 
 def run(*words: str) -> int:
-    """The exit code of `medidiff chromatography WORDS`, in this process."""
-    parser = Parser(prog=f"medidiff chromatography {words[0]}")
-    VERBS[words[0]].add_arguments(parser)
-    add_everywhere(parser)
-    arguments = parse(parser, words[1:])
-    if not isinstance(arguments, Namespace):
-        return arguments
-    terminal = Terminal(quiet=arguments.quiet, json=arguments.json)
-    return guarded(lambda: arguments.run(arguments, terminal), terminal, debug=False)
+    return main(["chromatography", *words])
 
 
 def trace(path: Path, scale: float = 1.0) -> Path:
@@ -148,7 +135,7 @@ def test_each_refusal_is_one_line_and_its_code(
     assert not (here / "o").exists()
 
 
-@pytest.mark.parametrize("verb", list(VERBS))
+@pytest.mark.parametrize("verb", ["peaks", "calibrate", "index"])
 def test_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(verb, "--help") == 0
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 80

@@ -8,28 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from medidiff.cli.door import guarded
-from medidiff.cli.options import Parser, add_everywhere, parse
-from medidiff.cli.terminal import Terminal
-from medidiff.cli.verbs.chromatography import simulate
+from medidiff.cli.main import main
 
 
 def _simulate(*words: str) -> int:
-    """The verb behind the error door, as `main` runs it."""
-    terminal = Terminal()
-
-    def run() -> int:
-        parser = Parser(prog="medidiff chromatography simulate")
-        simulate.add_arguments(parser)
-        add_everywhere(parser)
-        arguments = parse(parser, words)
-        if isinstance(arguments, int):
-            return arguments
-        terminal.quiet, terminal.json = arguments.quiet, arguments.json
-        code: int = arguments.run(arguments, terminal)
-        return code
-
-    return guarded(run, terminal, debug=False)
+    return main(["chromatography", "simulate", *words])
 
 
 @pytest.fixture

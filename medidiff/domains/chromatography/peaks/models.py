@@ -1,9 +1,7 @@
 """The exponentially modified Gaussian: a Gaussian (m, s) run through a first-order lag tau.
 
-    f(t) = A/(2 tau) exp(-x^2/2) erfcx(z),   x = (t - m)/s,   z = (s/tau - x)/sqrt 2
+    f(t) = A emg((t - m)/s, s, tau)
 
-with erfcx = exp(z^2) erfc(z), which neither overflows nor cancels; below z = -5, where erfcx itself would
-grow, f = A/(2 tau) exp(s^2/(2 tau^2) - (t - m)/tau) erfc(z) (Kalambet et al. 2011, J Chemometrics 25:352).
 Times in s. A fronting peak is the mirror image, written with tau < 0. Gradients follow from
 tau f' = A phi - f, with phi the Gaussian: df/dm = -f', df/ds = s f''.
 
@@ -21,14 +19,13 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
-from scipy.special import erfc, erfcx
 
+from medidiff.domains.chromatography.emg import emg
 from medidiff.domains.chromatography.peaks.picking import FWHM_PER_SIGMA
 from medidiff.errors import InputError
 
 Array = NDArray[np.float64]
 
-_FAR = -5.0
 _EVALUATIONS = 30
 _LEAST, _MOST = 0.02, 0.998  # tau over sqrt(s^2 + tau^2): below, a Gaussian; above, an exponential
 _FEW = 8  # samples across a FWHM: fewer leave tau to chance
@@ -177,12 +174,7 @@ def _bounds(time_s: Array, first: Array, starts: Sequence[tuple[float, ...]]) ->
 
 def _unit(t: Array, m: float, s: float, tau: float) -> Array:
     """The tailing EMG of unit area."""
-    x = (t - m) / s
-    z = (s / tau - x) / math.sqrt(2)
-    values: Array = np.exp(-(x**2) / 2) * erfcx(np.maximum(z, _FAR)) / (2 * tau)
-    if (far := z < _FAR).any():
-        values[far] = np.exp(s**2 / (2 * tau**2) - (t[far] - m) / tau) * erfc(z[far]) / (2 * tau)
-    return values
+    return emg((t - m) / s, s, tau)
 
 
 def _gradients(

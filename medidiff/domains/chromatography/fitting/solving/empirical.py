@@ -1,11 +1,8 @@
 """Shapes without physics, to rank the kinetic one against: Gaussian, and exponentially modified Gaussian.
 
-    Gaussian   g = exp(-x^2/2) / (s sqrt(2 pi)),  x = (t - m)/s EMG        f = 1/(2 tau) exp(-x^2/2) erfcx(z),
-    z = (s/tau - x)/sqrt 2;  where z < -5, exp(z^2 - x^2/2) erfc(z)
-
-with z = (s/tau - x)/sqrt 2; erfcx(z) = exp(z^2) erfc(z) does not overflow where z > -5 (Kalambet et al. 2011,
-J Chemom 25:352). The slopes: f + tau df/dt = g, df/ds = s d2f/dt2 (the heat equation), and
-df/dln tau = f (x s/tau - 1 - (s/tau)^2) + g (s/tau)^2.
+Gaussian   g = exp(-x^2/2) / (s sqrt(2 pi)),   x = (t - m)/s
+EMG        f of `emg`, with f + tau df/dt = g,  df/ds = s d2f/dt2 and
+df/dln tau = f (x s/tau - 1 - (s/tau)^2) + g (s/tau)^2
 """
 
 from __future__ import annotations
@@ -13,11 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import erfc, erfcx
 
+from medidiff.domains.chromatography.emg import emg
 from medidiff.domains.chromatography.fitting.solving.shapes import Array, Shapes
 
-_SWITCH = -5.0
 _SMALLEST_TAIL, _LARGEST_TAIL = 0.02, 50.0  # of the start's standard deviation
 
 
@@ -100,12 +96,3 @@ class ModifiedGaussian:
     def longest(self, p: Array) -> Array:
         """A width, and factors of 1.6."""
         return np.repeat([1.0, 0.5, 0.5], self.analytes)
-
-
-def emg(x: Array, s: Array, tau: Array) -> Array:
-    """The exponentially modified Gaussian of unit area at x = (t - m)/s; arrays that broadcast."""
-    z = (s / tau - x) / np.sqrt(2)
-    scaled = np.exp(-0.5 * x**2) * erfcx(np.maximum(z, _SWITCH))
-    # Below the switch erfc is nearly 2 and exp(z^2 - x^2/2) = exp((s/tau)^2/2 - x s/tau) is small.
-    far = np.exp(np.where(z < _SWITCH, 0.5 * (s / tau) ** 2 - x * s / tau, -np.inf)) * erfc(z)
-    return np.asarray(np.where(z < _SWITCH, far, scaled) / (2 * tau))
