@@ -11,23 +11,24 @@ the Fourier engine; Langmuir parameters by the box scheme where they matter (`su
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medidiff.domains.chromatography import summary
-from medidiff.domains.chromatography.chromatogram import Chromatogram
 from medidiff.domains.chromatography.engines.closed import closed_curves
 from medidiff.domains.chromatography.engines.fft import fft_curves
 from medidiff.domains.chromatography.engines.transport import Curves, Transport
+from medidiff.domains.chromatography.figures.simulation import draw_simulation
 from medidiff.domains.chromatography.model.injection import GaussianInjection, Rectangle, TailedRectangle
 from medidiff.domains.chromatography.model.oven import Oven
-from medidiff.domains.chromatography.model.system import System, check_dispersion, named_system
+from medidiff.domains.chromatography.model.shipped import find_system
+from medidiff.domains.chromatography.model.system import System, check_dispersion
 from medidiff.domains.chromatography.model.units import from_celsius, to_celsius
+from medidiff.domains.chromatography.simulation import UNIT, Simulation
 from medidiff.domains.chromatography.summary import Peaks, linear_peaks, sampled_apices
 from medidiff.errors import InputError
 from medidiff.progress import Progress, Report, silent
@@ -40,40 +41,6 @@ Engine = Literal["auto", "closed", "fft", "pde", "nonlinear", "programme"]
 ENGINES: tuple[str, ...] = get_args(Engine)
 LIMIT_S = 600.0
 """Forecast above which an engine refuses."""
-
-UNIT = "mol/m³"
-
-
-@dataclass(frozen=True, eq=False)
-class Simulation:
-    """Concentrations (n, points) in mol/m³ at the detector, over `time_s`.
-
-    engine, dispersion: what was used. transport, peaks: of an isothermal column, as the linear engines see
-    it, but apices as they are with loading; else None. retention_s: of the apices; sigma_s; (n,) each.
-    loading: sum of b c at the linear apices. warnings: sentences.
-    """
-
-    system: System
-    engine: str
-    dispersion: str
-    time_s: NDArray[np.float64]
-    c: NDArray[np.float64]
-    retention_s: NDArray[np.float64]
-    sigma_s: NDArray[np.float64]
-    transport: Transport | None = None
-    peaks: Peaks | None = None
-    loading: float | None = None
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def signal(self) -> NDArray[np.float64]:
-        """The sum over the analytes, (points,)."""
-        return np.asarray(self.c.sum(axis=0), np.float64)
-
-    def chromatogram(self) -> Chromatogram:
-        """The trace, with a component an analyte."""
-        components = dict(zip(self.system.names, self.c, strict=True))
-        return Chromatogram(self.time_s, self.signal, UNIT, "simulated", components=components)
 
 
 def simulate(
@@ -259,22 +226,9 @@ def simulate_chromatogram(
         seed=0,
         precision="float64",
     )
-    from medidiff.domains.chromatography.figures.simulation import draw_simulation
-
     return Result(
         {"chromatogram.csv": trace}, report, record, draw=partial(draw_simulation, simulation=simulation)
     )
-
-
-def find_system(system: str | Path | System) -> System:
-    """A system itself, by name, or from a YAML file."""
-    if isinstance(system, System):
-        return system
-    if isinstance(system, Path) or system.endswith((".yaml", ".yml")):
-        from medidiff.domains.chromatography.model.system_file import read_system
-
-        return read_system(system)
-    return named_system(system)
 
 
 def _wide(system: System, width_s: float | None) -> Rectangle | TailedRectangle | None:

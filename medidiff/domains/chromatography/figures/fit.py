@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from medidiff.domains.chromatography.simulate import Simulation
+    from medidiff.domains.chromatography.simulation import Simulation
 
 _WIDTH, _LEFT, _RIGHT, _GUTTER = 12.0, 0.85, 0.35, 0.55
 _MOST_NEAR, _MOST_ROWS = 5, 12

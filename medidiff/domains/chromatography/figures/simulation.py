@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from medidiff.domains.chromatography.engines.transport import Transport
-    from medidiff.domains.chromatography.simulate import Simulation
+    from medidiff.domains.chromatography.simulation import Simulation
 
 Array = NDArray[np.float64]
 

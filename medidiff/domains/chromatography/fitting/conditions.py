@@ -183,15 +183,9 @@ def _radial(k: Array) -> Array:
 def _system(given: str | Path | System | None) -> System | None:
     if given is None:
         return None
-    if not isinstance(given, str | Path):
-        return _isothermal(given)
-    if isinstance(given, Path) or given.endswith((".yaml", ".yml")):
-        from medidiff.domains.chromatography.model.system_file import read_system
+    from medidiff.domains.chromatography.model.shipped import find_system  # pydantic, where a file is read
 
-        return _isothermal(read_system(given))
-    from medidiff.domains.chromatography.model.system import named_system
-
-    return _isothermal(named_system(given))
+    return _isothermal(find_system(given))
 
 
 def _isothermal(system: System) -> System:

@@ -17,8 +17,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import cache
-from importlib.resources import as_file, files
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -39,9 +37,6 @@ from medidiff.runs.plain import to_plain
 
 Dispersion = Literal["none", "molecular", "golay"]
 DISPERSIONS: tuple[str, ...] = get_args(Dispersion)
-
-SYSTEMS = {"btex": "chromatography-btex.yaml"}
-"""Named systems -> their file in the package's assets."""
 
 MOST_POINTS = 5_000_000
 
@@ -202,22 +197,6 @@ def check_dispersion(dispersion: str) -> str:
     if dispersion not in DISPERSIONS:
         raise _bad("dispersion", ", ".join(DISPERSIONS), repr(dispersion), "Choose one.")
     return dispersion
-
-
-@cache
-def named_system(name: str) -> System:
-    """A system that the package ships: "btex". InputError for another name.
-
-    btex is a reference column of this project, not that of arXiv:2501.00001: benzene, toluene, ethylbenzene
-    and the three xylenes on 30 m x 0.25 mm x 0.25 µm of a 5 % phenyl phase, helium, 180 to 101.3 kPa, 60 °C.
-    """
-    if name not in SYSTEMS:
-        fix = "A system of your own is a YAML file: give its path."
-        raise _bad("system", ", ".join(SYSTEMS), repr(name), fix)
-    from medidiff.domains.chromatography.model.system_file import read_system
-
-    with as_file(files("medidiff") / "assets" / SYSTEMS[name]) as path:
-        return read_system(path)
 
 
 def _plain(value: Any) -> Any:

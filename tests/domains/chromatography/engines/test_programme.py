@@ -31,7 +31,8 @@ from medidiff.domains.chromatography.model.gas import FullerDiffusion
 from medidiff.domains.chromatography.model.injection import Rectangle
 from medidiff.domains.chromatography.model.oven import Oven
 from medidiff.domains.chromatography.model.retention import FixedRetention, KCentric
-from medidiff.domains.chromatography.model.system import System, named_system
+from medidiff.domains.chromatography.model.shipped import named_system
+from medidiff.domains.chromatography.model.system import System
 
 COLUMN = Column(11.18, 0.104e-3, 0.104e-6, "FS5ms")
 PRESSURES = PressureDriven(411_564.0, 101_300.0)

@@ -33,7 +33,7 @@ from medidiff.domains.chromatography.model.gas import FullerDiffusion, diffusion
 from medidiff.domains.chromatography.model.injection import Rectangle
 from medidiff.domains.chromatography.model.oven import Oven
 from medidiff.domains.chromatography.model.retention import FixedRetention, KCentric
-from medidiff.domains.chromatography.model.system import named_system
+from medidiff.domains.chromatography.model.shipped import named_system
 from medidiff.errors import InputError
 
 COLUMN = Column(30.0, 0.25e-3, 0.25e-6)
