@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,19 @@ def test_a_system_and_some_of_its_analytes(here: Path, capsys: pytest.CaptureFix
     assert made["verb"] == "chromatography fit"
     assert made["options"]["injection_width_s"] == 0.5
     assert made["reading"] == {"trace": None}
+    assert made["options"]["system"]["name"] == "btex"
+    assert made["inputs"]["system"].startswith("sha256:")
+
+
+def test_the_folder_of_a_system_is_kept_nowhere(here: Path) -> None:
+    """Folders are often named after people."""
+    (here / "Jane Doe").mkdir()
+    asset = files("medidiff") / "assets" / "chromatography-btex.yaml"
+    (here / "Jane Doe" / "own.yaml").write_text(asset.read_text(encoding="utf-8"), encoding="utf-8")
+    words = ("--system", "Jane Doe/own.yaml", "--analytes", "benzene@206.5", "--window-s", "180:240")
+    assert _fit("btex.csv", *words, "--out", "o", "--quiet") == 0
+    for name in ("fit.json", "report.json", "provenance.json"):
+        assert "Jane" not in (here / "o" / name).read_text()
 
 
 def test_a_hold_up_time_and_named_peaks_as_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

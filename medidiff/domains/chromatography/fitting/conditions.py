@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,7 +76,7 @@ class Conditions:
 def gather_conditions(
     *,
     t0_s: float | None,
-    system: str | Path | System | None,
+    system: System | None,
     injection_width_s: float | None,
     injection: Injection | None,
     detector_s: float | None,
@@ -87,7 +86,7 @@ def gather_conditions(
 
     Raises InputError where no hold-up time is known, for dispersion without a system, and for bad values.
     """
-    found = _system(system)
+    found = None if system is None else _isothermal(system)
     _check_number("t0_s", t0_s, least=0.0, above=True)
     _check_number("injection_width_s", injection_width_s, least=0.0)
     _check_number("detector_s", detector_s, least=0.0)
@@ -178,14 +177,6 @@ def _wanted(item: Wanted, conditions: Conditions) -> tuple[str, float]:
 
 def _radial(k: Array) -> Array:
     return np.asarray((1 + 6 * k + 11 * k**2) / (1 + k) ** 2)
-
-
-def _system(given: str | Path | System | None) -> System | None:
-    if given is None:
-        return None
-    from medidiff.domains.chromatography.model.shipped import find_system  # pydantic, where a file is read
-
-    return _isothermal(find_system(given))
 
 
 def _isothermal(system: System) -> System:

@@ -69,9 +69,10 @@ def fit_chromatogram(
     """
     clock = Clock()
     ways = _ways(baseline_order, shared, interval, level, samples, sampler, seed)
+    column = None if system is None else _found(system)
     conditions = gather_conditions(
         t0_s=t0_s,
-        system=system,
+        system=column,
         injection_width_s=injection_width_s,
         injection=injection,
         detector_s=detector_s,
@@ -82,7 +83,7 @@ def fit_chromatogram(
     fit = fit_trace(trace, conditions, wanted, ways, optional=analytes is None)
     options = {
         "t0_s": t0_s,
-        "system": system if isinstance(system, str | Path | None) else type(system).__name__,
+        "system": None if column is None else column.to_plain(),
         "analytes": None if wanted is None else [f"{n}@{t:g}" for n, t in zip(*wanted, strict=True)],
         "injection_width_s": injection_width_s,
         "detector_s": detector_s,
@@ -95,8 +96,16 @@ def fit_chromatogram(
         "samples": samples,
         "sampler": sampler,
     }
-    options["system"] = str(system) if isinstance(system, Path) else options["system"]
-    return _result(chromatogram, fit, options, clock)
+    inputs = {"chromatogram": chromatogram.origin or chromatogram.digest()}
+    if column is not None:
+        inputs["system"] = column.digest
+    return _result(chromatogram, fit, options, inputs, clock)
+
+
+def _found(system: str | Path | System) -> System:
+    from medidiff.domains.chromatography.model.shipped import find_system  # pydantic, where a file is read
+
+    return find_system(system)
 
 
 def _ways(
@@ -129,11 +138,12 @@ def _ways(
     return Ways(baseline_order, tuple(shared), interval, level, samples, sampler, seed)
 
 
-def _result(chromatogram: Chromatogram, fit: Fit, options: dict[str, Any], clock: Clock) -> Result:
+def _result(
+    chromatogram: Chromatogram, fit: Fit, options: dict[str, Any], inputs: dict[str, str], clock: Clock
+) -> Result:
     document = fit_document(fit)
-    origin = chromatogram.origin or chromatogram.digest()
     source = {
-        "sha256": origin.removeprefix("sha256:"),
+        "sha256": inputs["chromatogram"].removeprefix("sha256:"),
         "points": chromatogram.points,
         "interval_s": chromatogram.interval,
         "units": chromatogram.signal_unit,
@@ -162,7 +172,7 @@ def _result(chromatogram: Chromatogram, fit: Fit, options: dict[str, Any], clock
     made = provenance(
         "chromatography fit",
         options,
-        {"chromatogram": origin},
+        inputs,
         {},
         seed=fit.ways.seed,
         precision="float64",

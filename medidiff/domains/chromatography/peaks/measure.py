@@ -244,6 +244,7 @@ def _negative(time_s: Array, signal: Array, above: Array, noise: Noise, chosen: 
     picks = pick_peaks(-above, noise, threshold=chosen.threshold)
     low = chosen.threshold * noise.sd
     picks = [p for p in picks if _in(time_s[p.index], chosen.negative_s) and above[p.index] < -low]
+    picks = [p for p in picks if not _in(time_s[p.index], chosen.off_s)]
     extents = find_extents(-above, np.zeros_like(above), noise, picks)
     peaks, _ = _measured(time_s, -signal, -above, noise, extents, -1)
     return [peak for peak in peaks if _large(peak, chosen)]

@@ -57,6 +57,8 @@ def test_negative_peaks_are_found_where_they_are_sought() -> None:
     assert found[4].area == pytest.approx(-20, rel=0.02)
     assert found[4].height < 0
     assert len(measure_peaks(T, signal, Integration(negative_s=[(0, 400)])).peaks) == 4
+    off = Integration(negative_s=[(400, 600)], off_s=[(440, 460)])
+    assert len(measure_peaks(T, signal, off).peaks) == 4
 
 
 def test_windows_without_integration_hold_no_peak() -> None:

@@ -174,17 +174,24 @@ def _measured(
         got = repr(peak) if peak else "none"
         raise InputError("peak", expected="a name of the method", got=got, fix=fix, argument=True)
     standard = method.internal_standard
+    if "internal_response" in rows[0] or ("internal_amount" in rows[0] and standard is None):
+        raise _bad("internal_amount beside file, with a method's internal_standard", "internal columns")
     amounts: list[float] = []
     responses: list[float] = []
     internal: list[float] = []
+    internal_amounts: list[float] = []
     for line, row in enumerate(rows, 2):
         amounts.append(_number(row, "amount", line))
-        file = folder / Path(row["file"] or "").name
+        file = folder / (row["file"] or "")
+        if file.parent != folder:
+            raise _bad(f"a name of a file beside the table in line {line}", "a path")
         named = {p.name: p for p in analyse(read_chromatogram(file), method).peaks if p.name}
         responses.append(_response(named, peak, file.name, response))
         if standard is not None:
             internal.append(_response(named, standard.name, file.name, response))
-    return Points(amounts, responses, None, internal or None)
+            if "internal_amount" in row:
+                internal_amounts.append(_number(row, "internal_amount", line))
+    return Points(amounts, responses, internal_amounts or None, internal or None)
 
 
 def _response(named: dict[str, Peak], name: str, file: str, response: Response) -> float:
