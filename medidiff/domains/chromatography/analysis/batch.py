@@ -118,7 +118,7 @@ def rows_of(file: str, peaks: Sequence[Peak], method: Method) -> list[Row]:
         if window.name not in asked:
             rows.append(Row(file, peak or _absent(window.name)))
             continue
-        missed = tuple(of_peak(peak, asked[window.name]))
+        missed = tuple(of_peak(peak, asked[window.name], peaks))
         rows.append(Row(file, peak or _absent(window.name), not missed, missed))
     return rows
 

@@ -11,12 +11,20 @@ from medidiff.domains.chromatography.analysis.method import Limits
 from medidiff.domains.chromatography.peaks.table import Peak
 
 
-def of_peak(peak: Peak | None, limits: Limits) -> list[str]:
-    """What a peak misses; empty for a pass. A peak that is absent, or a number that is unknown, fails."""
+def of_peak(peak: Peak | None, limits: Limits, peaks: Sequence[Peak]) -> list[str]:
+    """What a peak misses; empty for a pass. A peak that is absent, or a number that is unknown, fails.
+
+    peaks: all of its trace, in order. Resolution is the worse of those to the peaks beside it; a lone peak
+    has none to miss.
+    """
     if peak is None:
         return ["not found"]
     missed = []
-    for column in ("resolution", "plates_half", "snr"):
+    least_resolution = limits.least_resolution
+    wrong = [value for value in _beside(peak, peaks) if least_resolution and not value >= least_resolution]
+    if wrong:
+        missed.append(f"resolution {_number(min(wrong))} below {least_resolution:g}")
+    for column in ("plates_half", "snr"):
         least, value = getattr(limits, f"least_{column}"), getattr(peak, column)
         if least is not None and not value >= least:
             missed.append(f"{column} {_number(value)} below {least:g}")
@@ -24,6 +32,13 @@ def of_peak(peak: Peak | None, limits: Limits) -> list[str]:
     if most is not None and not peak.tailing_usp <= most:
         missed.append(f"tailing_usp {_number(peak.tailing_usp)} above {most:g}")
     return missed
+
+
+def _beside(peak: Peak, peaks: Sequence[Peak]) -> list[float]:
+    """Its resolution from the peak before it, and that of the one after it from it."""
+    place = peaks.index(peak)
+    after = [later.resolution for later in peaks[place + 1 : place + 2]]
+    return [peak.resolution, *after] if place else after
 
 
 def of_batch(peaks: Sequence[Peak], limits: Limits) -> list[str]:

@@ -72,6 +72,17 @@ def test_pass_and_fail_say_why(tmp_path: Path) -> None:
     assert result.report["suitability"]["passed"] is False
 
 
+def test_resolution_is_that_to_the_worse_neighbour(tmp_path: Path) -> None:
+    """The first peak of a trace has one neighbour, the one after it."""
+    folder = folder_of_runs(tmp_path)
+    for least, passed in ((0.5, "pass"), (50.0, "fail")):
+        rows = table(batch_peaks(folder, method=method(least_resolution=least)), tmp_path)
+        first = [row for row in rows if row["name"] == "first" and row["file"] != RSD]
+        assert {row["suitability"] for row in first} == {passed}
+    second = next(row for row in rows if row["name"] == "second")
+    assert f"resolution {float(second['resolution']):.4g} below 50" in first[0]["missed"]
+
+
 def test_a_peak_that_is_absent_fails(tmp_path: Path) -> None:
     chosen = Method.model_validate(
         {
