@@ -54,6 +54,20 @@ def test_a_system_and_some_of_its_analytes(here: Path, capsys: pytest.CaptureFix
     assert made["inputs"]["system"].startswith("sha256:")
 
 
+def test_a_hold_up_time_in_minutes_is_suspected(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--analytes", "benzene@206.5", "--window-s", "180:240", "--injection-width-s", "0.5")
+    assert _fit("btex.csv", "--t0-s", "2.14", *words, "--out", "o") == 0
+    assert "was it meant in minutes, 128.4 s?" in capsys.readouterr().err
+
+
+def test_a_tall_peak_before_the_hold_up_time_is_not_left_in_the_residual(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _fit("btex.csv", "--t0-s", "250", "--out", "o") == 3
+    assert "no tall peak before the hold-up time, 250 s, got one at 206.5" in capsys.readouterr().err
+    assert _fit("btex.csv", "--t0-s", "250", "--window-s", "260:600", "--out", "o", "--quiet") == 0
+
+
 def test_the_folder_of_a_system_is_kept_nowhere(here: Path) -> None:
     """Folders are often named after people."""
     (here / "Jane Doe").mkdir()

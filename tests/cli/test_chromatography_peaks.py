@@ -69,6 +69,15 @@ def test_peaks_of_a_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert rows[-2]["suitability"] == "fail"
 
 
+@pytest.mark.parametrize(("t0_s", "words"), [("1.5", "in minutes, 90 s?"), ("250", "no peak comes after")])
+def test_an_odd_hold_up_time_is_said(
+    t0_s: str, words: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace(here / "run.csv")
+    assert run("peaks", "run.csv", "--t0-s", t0_s, "--out", "out") == 0
+    assert words in capsys.readouterr().err
+
+
 def test_a_blank_is_subtracted(here: Path) -> None:
     trace(here / "run.csv")
     trace(here / "blank.csv")

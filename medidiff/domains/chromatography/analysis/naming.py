@@ -10,6 +10,7 @@ import numpy as np
 
 from medidiff.domains.chromatography.analysis.method import Method, NamedPeak
 from medidiff.domains.chromatography.analysis.standards.indices import retention_indices
+from medidiff.domains.chromatography.model.plausible import hold_up_notes
 from medidiff.domains.chromatography.peaks.shape import PLATES_HALF
 from medidiff.domains.chromatography.peaks.table import Peak
 from medidiff.errors import InputError
@@ -24,6 +25,7 @@ def finished(peaks: Sequence[Peak], method: Method, t0_s: float | None) -> tuple
     named = area_percents(named)
     if t0_s is not None:
         named = retention_factors(named, t0_s)
+        warnings += hold_up_notes(t0_s, [p.retention_time_s for p in named if "negative" not in p.flags])
     if method.column_length_m is not None:
         named = [replace(p, hetp_mm=1e3 * method.column_length_m / p.plates_half) for p in named]
     if method.ladder:

@@ -34,6 +34,7 @@ from medidiff.errors import InputError
 
 IntervalKind = Literal["covariance", "profile"]
 _SMALLEST_SHARE = 0.1  # of a peak's variance: what kinetics is given at the start at least
+_EARLY, _TALL = 0.98, 0.05  # of the hold-up time, and of the highest peak
 _APART = (0.8, 1.4, 0.5)  # standard deviations between the parts of one maximum, tried in turn
 _TAIL = 0.4  # of the standard deviation: where an exponentially modified Gaussian starts
 _RESTARTS = 3
@@ -178,11 +179,13 @@ def _look(
     rest = signal - rough_baseline(time, signal, ways.baseline_order, noise)
     if wanted is None:
         late = conditions.injection.mean_s + conditions.detector_s
-        peaks = [peak for peak in locate(time, rest, noise, None) if peak.mean_s - late > t0 * (1 + 1e-3)]
+        every = locate(time, rest, noise, None)
+        peaks = [peak for peak in every if peak.mean_s - late > t0 * (1 + 1e-3)]
         if not peaks:
             fix = "Name them with --analytes NAME@RT_s, or look at the hold-up time."
             expected = f"peaks after the hold-up time, {t0:.6g} s"
             raise InputError("trace", expected=expected, got="none that stands out of the noise", fix=fix)
+        _refuse_early(every, t0, late)
         return tuple(f"peak_{i}" for i in range(1, len(peaks) + 1)), [peaks], ()
     names, times = list(wanted[0]), list(wanted[1])
     left_out: list[str] = []
@@ -202,6 +205,16 @@ def _look(
         return tuple(names), [first], tuple(left_out)
     others = [locate(time, rest, noise, times, apart=apart) for apart in _APART[1:]]
     return tuple(names), [first, *others], tuple(left_out)
+
+
+def _refuse_early(peaks: Sequence[Peak], t0_s: float, late_s: float) -> None:
+    """A tall peak well before the hold-up time would stay in the residual, and spoil its neighbours' fit."""
+    tall = _TALL * max((peak.height for peak in peaks), default=0.0)
+    early = [peak for peak in peaks if peak.mean_s - late_s < _EARLY * t0_s and peak.height >= tall]
+    if early:
+        fix = "Mend --t0-s, begin the --window-s after that peak, or name what to fit with --analytes."
+        expected = f"no tall peak before the hold-up time, {t0_s:.6g} s"
+        raise InputError("trace", expected=expected, got=f"one at {early[0].apex_s:.6g} s", fix=fix)
 
 
 def _model(trace: Trace, conditions: Conditions, names: tuple[str, ...], ways: Ways) -> KineticModel:

@@ -15,6 +15,7 @@ from medidiff.domains.chromatography.fitting.certainty.judgement import (
 )
 from medidiff.domains.chromatography.fitting.estimates import Analyte
 from medidiff.domains.chromatography.fitting.fit import Fit
+from medidiff.domains.chromatography.model.plausible import hold_up_notes
 
 _WORSE = 10.0  # AICc: a family that is so much better is better beyond doubt (Burnham and Anderson 2002)
 _RHAT = 1.01
@@ -59,7 +60,7 @@ def _singular(fit: Fit) -> str:
 
 
 def _about_start(fit: Fit) -> list[str]:
-    found = []
+    found = list(hold_up_notes(fit.conditions.t0_s, [peak.mean_s for peak in fit.seen]))
     names = _listed(fit, "no-maximum")
     if names:
         found.append(f"no maximum near the retention that was named: {names}")

@@ -7,6 +7,7 @@ used as it is and noted in a sentence, which ends among the warnings of a result
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from medidiff.errors import InputError
@@ -72,3 +73,19 @@ LOOP = Quantity("injection", "s", 1e-3, 120.0, (("ms", 1e-3), ("minutes", 60.0))
 INTERVAL = Quantity("sampling interval", "s", 1e-4, 10.0, (("ms", 1e-3), ("minutes", 60.0)))
 DETECTOR = Quantity("detector time constant", "s", 1e-4, 5.0, (("ms", 1e-3), ("minutes", 60.0)), zero=True)
 END = Quantity("end of the trace", "s", 1.0, 2e4, (("minutes", 60.0), ("ms", 1e-3)))
+
+
+MOST_RETAINED = 30.0
+"""k of the earliest peak above which the hold-up time is odd."""
+
+
+def hold_up_notes(t0_s: float, retention_s: Sequence[float]) -> tuple[str, ...]:
+    """A sentence where no peak comes after the hold-up time, or the earliest that does comes very late."""
+    after = [at for at in retention_s if at > t0_s]
+    if retention_s and not after:
+        return (f"no peak comes after the hold-up time, {t0_s:g} s: none has a retention factor",)
+    earliest = min(after, default=t0_s)
+    if earliest / t0_s - 1 <= MOST_RETAINED:
+        return ()
+    said = f"hold-up time: {t0_s:g} s gives the earliest peak a retention factor of {earliest / t0_s - 1:.3g}"
+    return (f"{said}; was it meant in minutes, {60 * t0_s:g} s?" if 60 * t0_s < earliest else said,)
