@@ -10,14 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from medidiff.domains.chromatography.engines.fft import column_curves
-from medidiff.domains.chromatography.engines.fft_plan import Column, uniform_axis
+from medidiff.domains.chromatography.engines.fft_plan import Column, transform_points, uniform_axis
 from medidiff.domains.chromatography.engines.transport import Transport
 from medidiff.domains.chromatography.model.flow import flight_s
-from medidiff.domains.chromatography.model.injection import Injection
 from medidiff.domains.chromatography.model.system import System
 from medidiff.errors import InputError
 
 Array = NDArray[np.float64]
+
+MOST_POINTS = 1e8
+"""Of all transforms together: seconds."""
 
 
 def column_profile(system: System, x_m: ArrayLike, t: ArrayLike, *, dispersion: str | None = None) -> Array:
@@ -38,23 +40,31 @@ def column_profile(system: System, x_m: ArrayLike, t: ArrayLike, *, dispersion: 
             argument=True,
         )
     flight = flight_s(x, system.flow, system.column, system.gas, system.temperature_k)
-    c = profile(flight / system.hold_up_s, t, system.transport(dispersion), system.injection)
-    return np.asarray(system.areas[:, None, None] * c, np.float64)
+    column = _rows(flight / system.hold_up_s, system.transport(dispersion))
+    times = uniform_axis(t)
+    if (points := transform_points(times, column, system.injection)) > MOST_POINTS:
+        raise InputError(
+            "profile",
+            expected=f"transforms of at most {MOST_POINTS:g} points in all",
+            got=f"{points:.3g}",
+            fix="Take fewer places, or look at the units: peaks are very broad, or the trace is very long.",
+            argument=True,
+        )
+    c = column_curves(times, column, system.injection)[0]
+    return np.asarray(system.areas[:, None, None] * c.reshape(len(system.areas), len(x), -1), np.float64)
 
 
-def profile(share: Array, t: ArrayLike, transport: Transport, injection: Injection) -> Array:
-    """Responses to unit area, (n, places, points) in 1/s, after shares ]0, 1] of the hold-up time."""
+def _rows(share: Array, transport: Transport) -> Column:
+    """A row for each analyte and place, after shares ]0, 1] of the hold-up time."""
     places, n = len(share), len(transport.names)
 
     def rows(values: Array, scale: Array | None = None) -> Array:
         return np.asarray((values[:, None] * (np.ones(places) if scale is None else scale)).ravel())
 
-    column = Column(
+    return Column(
         rows(np.full(n, transport.t0_s), share),
         rows(transport.k),
         rows(transport.kd_per_s),
         rows(transport.peclet, share),
         closed_ends=False,
     )
-    c = column_curves(uniform_axis(t), column, injection)[0]
-    return np.asarray(c.reshape(n, places, -1), np.float64)

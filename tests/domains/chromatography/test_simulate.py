@@ -345,3 +345,13 @@ def test_named_choices_are_the_same_at_the_command_line() -> None:
     from medidiff.domains.chromatography.model.system import DISPERSIONS
 
     assert (verb.ENGINES, verb.DISPERSIONS) == (simulating.ENGINES, DISPERSIONS)
+
+
+def test_a_picture_that_would_take_minutes_is_not_drawn() -> None:
+    """A film a thousand times too thick: the trace is instant, c(x, t) would not be."""
+    system = named_system("btex")
+    thick = replace(system, column=replace(system.column, film_m=250e-6))
+    with pytest.raises(InputError, match="peaks are very broad"):
+        column_profile(thick, np.linspace(0.1, 30, 320), np.linspace(0, 600, 1000))
+    figure = simulate_chromatogram(thick).figure()
+    assert any("not drawn" in text.get_text() for axes in figure.axes for text in axes.texts)

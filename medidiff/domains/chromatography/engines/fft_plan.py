@@ -164,6 +164,14 @@ def uniform_axis(t: ArrayLike) -> Array:
     )
 
 
+def transform_points(times: Array, column: Column, injection: Injection) -> float:
+    """What the rows of a column ask for: points of a transform, times rows."""
+    begin, end = column.window(injection, 0.0)
+    step = float((times[-1] - times[0]) / (times.size - 1))
+    fine = np.maximum(np.ceil(step * (1 + _SLACK) * column.band(injection) / np.pi), 1)
+    return float(((end - begin) * fine / step).max() * len(column.k))
+
+
 def make_plan(
     times: Array, column: Column, injection: Injection, detector_s: float, wider: int = 0
 ) -> FFTPlan:

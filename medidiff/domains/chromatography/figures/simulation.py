@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from medidiff.domains.chromatography.model.units import to_minutes
 from medidiff.domains.chromatography.profile import column_profile
+from medidiff.errors import InputError
 from medidiff.runs.figures.page import FONT, GREY, INK, RULE, Cell, Page, Row, words
 from medidiff.runs.figures.panels import COLOURS
 from medidiff.runs.result import Result
@@ -125,7 +126,11 @@ def draw_inside(axes: Axes, *, simulation: Simulation) -> None:
         count = int(np.clip(8 * sharp, _FEWEST_PLACES, _MOST_PLACES))
         x = length * np.arange(1, count + 1) / count
         times = np.linspace(t[0], t[-1], min(t.size, _TIMES))
-        c = column_profile(system, x, times, dispersion=simulation.dispersion)
+        try:
+            c = column_profile(system, x, times, dispersion=simulation.dispersion)
+        except InputError:  # peaks far broader than the trace
+            note = "inside the column: not drawn, the peaks are too broad"
+            c = np.zeros((len(system.names), len(x), len(times)))
         axes.imshow(
             _inks(c / _heights(simulation, simulation.transport, x)),
             origin="lower",
