@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _MOST_LINES = 60
 
+_VERDICT = {None: "no limits were asked", True: "suitability: pass", False: "suitability: FAIL"}
+
 
 def add_arguments(parser: Parser) -> None:
     """A trace or a folder of them, and the method."""
@@ -63,7 +65,10 @@ def _file(arguments: Namespace) -> tuple[Result, list[str]]:
     result = chromatogram_peaks(run, method=arguments.method, t0_s=arguments.t0_s, blank=blank)
     result.provenance["reading"] = {"trace": arguments.trace}
     table: Any = result.outputs["peaks.csv"]
-    return result, peak_lines(table.peaks)
+    suitability = result.report["suitability"]
+    lines = [f"{name}: {', '.join(missed) or 'pass'}" for name, missed in suitability["missed"].items()]
+    verdict = ["", _VERDICT[suitability["passed"]], *lines] if lines else []
+    return result, [*peak_lines(table.peaks), *verdict]
 
 
 def _folder(arguments: Namespace, terminal: Terminal) -> tuple[Result, list[str]]:
@@ -72,9 +77,8 @@ def _folder(arguments: Namespace, terminal: Terminal) -> tuple[Result, list[str]
     options = {"method": arguments.method, "t0_s": arguments.t0_s, "trace": arguments.trace}
     result = batch_peaks(arguments.input, **options, progress=terminal.progress)
     suitability = result.report["suitability"]
-    verdict = {None: "no limits were asked", True: "suitability: pass", False: "suitability: FAIL"}
     files = result.report["methods"]["peaks"]["files"]
-    lines = [f"{files} files; {verdict[suitability['passed']]}"]
+    lines = [f"{files} files; {_VERDICT[suitability['passed']]}"]
     if suitability["failed_rows"]:
         lines.append(f"{suitability['failed_rows']} rows fail; the column missed says why")
     return result, lines

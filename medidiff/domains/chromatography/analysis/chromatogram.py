@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from medidiff.domains.chromatography.analysis.blank import on_axis, subtract_blank
 from medidiff.domains.chromatography.analysis.method import Method, read_method
 from medidiff.domains.chromatography.analysis.naming import finished
+from medidiff.domains.chromatography.analysis.suitability import of_trace
 from medidiff.domains.chromatography.chromatogram import Chromatogram
 from medidiff.domains.chromatography.figures.peaks import draw_peaks
 from medidiff.domains.chromatography.peaks.measure import Measured, measure_peaks
@@ -75,6 +76,8 @@ def chromatogram_peaks(
     report["methods"] = {"peaks": {"output": "peaks.csv", "peaks": len(found.peaks)}}
     noise = found.measured.noise
     report["noise"] = {"white_sd": noise.white, "sd": noise.sd, "fwhm_points": noise.width}
+    missed = of_trace(found.peaks, chosen.suitability)
+    report["suitability"] = {"passed": not any(missed.values()) if missed else None, "missed": missed}
     report["warnings"] = list(found.warnings)
     finish_report(report, clock)
     origins = {"chromatogram": chromatogram.origin or chromatogram.digest()}

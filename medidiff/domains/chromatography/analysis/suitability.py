@@ -34,6 +34,12 @@ def of_peak(peak: Peak | None, limits: Limits, peaks: Sequence[Peak]) -> list[st
     return missed
 
 
+def of_trace(peaks: Sequence[Peak], asked: Sequence[Limits]) -> dict[str, list[str]]:
+    """Name -> what that peak of one trace misses, for each that the method has limits for."""
+    by_name = {peak.name: peak for peak in peaks if peak.name}
+    return {limits.name: of_peak(by_name.get(limits.name), limits, peaks) for limits in asked}
+
+
 def _beside(peak: Peak, peaks: Sequence[Peak]) -> list[float]:
     """Its resolution from the peak before it, and that of the one after it from it."""
     place = peaks.index(peak)

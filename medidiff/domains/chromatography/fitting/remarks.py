@@ -19,6 +19,7 @@ from medidiff.domains.chromatography.model.plausible import hold_up_notes
 
 _WORSE = 10.0  # AICc: a family that is so much better is better beyond doubt (Burnham and Anderson 2002)
 _RHAT = 1.01
+_ROUNDING = 1e-9  # of the highest point
 
 
 def flags_of(fit: Fit, index: int) -> tuple[str, ...]:
@@ -109,7 +110,9 @@ def _about_analytes(fit: Fit) -> list[str]:
 
 
 def _about_residuals(fit: Fit) -> list[str]:
-    found = []
+    found: list[str] = []
+    if fit.covariance.sigma < _ROUNDING * float(np.abs(fit.trace.signal).max()):
+        return found  # of a simulation without noise: what is left is rounding
     if fit.covariance.inflation > 1:
         found.append(
             f"neighbouring residuals correlate (AR(1) coefficient {fit.covariance.correlation:.2f}): "

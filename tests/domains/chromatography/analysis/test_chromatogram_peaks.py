@@ -38,6 +38,21 @@ def method(**more: object) -> Method:
     return Method.model_validate({"peaks": windows, **more})
 
 
+def test_a_single_file_is_judged_too() -> None:
+    t = np.arange(0, 300, 0.2)
+    run = Chromatogram(t, EMG(20, 100, 2, 1)(t) + np.random.default_rng(0).normal(0, 1e-3, t.size))
+    method = Method.model_validate(
+        {
+            "peaks": [{"name": "one", "at_s": 101.0, "window_s": 4.0}],
+            "suitability": [{"name": "one", "least_plates_half": 1e9}],
+        }
+    )
+    found = chromatogram_peaks(run, method=method).report["suitability"]
+    assert found["passed"] is False
+    assert found["missed"]["one"][0].startswith("plates_half")
+    assert chromatogram_peaks(run).report["suitability"] == {"passed": None, "missed": {}}
+
+
 def test_names_percent_k_selectivity_and_hetp() -> None:
     peaks = analyse(trace(), method(column_length_m=30.0), t0_s=60.0).peaks
     assert [peak.name for peak in peaks] == ["a", "b", "c"]
