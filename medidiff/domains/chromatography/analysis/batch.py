@@ -102,7 +102,8 @@ def batch_peaks(
     report["warnings"] = warnings
     finish_report(report, clock)
     options = {"method": chosen.model_dump(), "t0_s": t0_s, "trace": trace}
-    origin = provenance("chromatography peaks", options, digests, {}, seed=0, precision="float64")
+    inputs = {f"file {number}": digest for number, digest in enumerate(digests.values(), 1)}  # no names
+    origin = provenance("chromatography peaks", options, inputs, {}, seed=0, precision="float64")
     return Result({"batch.csv": BatchTable(tuple(rows))}, report, origin)
 
 
