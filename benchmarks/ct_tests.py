@@ -8,7 +8,7 @@ its grid of 512 x 512. All images are 256 x 256, but for `native`.
     clean, dose     24 views, without noise and at 1e5 photons a bin
     arc             60 views over 120 degrees without noise; the demo patient is a fifth volume
     curve           8 to 60 views without noise, the middle 12 slices of each block, the means alone
-    table           other geometries, arcs and doses, in the same way
+    table           other doses and arcs, and a fan, in the same way
     native          T2 as an image of 512 x 512
 
 The test people are measured, never tuned on; the bar is that of `medidiff bench ct`.
@@ -21,7 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from medidiff.bench.ct import TABLE, Arm, Scan, measure, measure_table
+from medidiff.bench.ct import Arm, Scan, measure, measure_table
 from medidiff.io import read_volume
 from medidiff.io.demo import demo_volume
 
@@ -62,15 +62,18 @@ def blocks(data: Path, slices: int = SLICES, names: tuple[str, ...] = tuple(BLOC
 
 
 CURVE = tuple(Scan(views) for views in CURVE_VIEWS)
+OTHERS = (
+    *(Scan(24, photons=photons) for photons in (1e6, 1e5, 1e4)),
+    *(Scan(60, arc) for arc in (120.0, 90.0)),
+    Scan(48, geometry="fan-flat"),
+)
 STUDIES = {
     "clean": lambda data, arm: measure(blocks(data), Scan(), arm),
     "dose": lambda data, arm: measure(blocks(data), Scan(photons=PHOTONS), arm),
     "arc": lambda data, arm: measure([*blocks(data), ("demo", demo_volume())], Scan(60, 120.0), arm),
     "native": lambda data, arm: measure(blocks(data, names=("T2",)), Scan(), arm, matrix=NATIVE),
     "curve": lambda data, arm: measure_table(blocks(data, CURVE_SLICES), CURVE, arm),
-    "table": lambda data, arm: measure_table(
-        blocks(data, CURVE_SLICES), [scan for scan in TABLE if scan not in CURVE], arm
-    ),
+    "table": lambda data, arm: measure_table(blocks(data, CURVE_SLICES), OTHERS, arm),
 }
 
 
