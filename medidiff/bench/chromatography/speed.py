@@ -209,7 +209,7 @@ def _run_race(program: Path, race: _Race) -> Iterator[Row]:
             best = (taken, error, settings)
     yield Row(race.words, f"error_beside_cadet.{name}", race.error, "of the peak", race.most, better="lower")
     yield Row(race.words, f"seconds_beside_cadet.{name}", race.taken, "s", better="lower")
-    yield Row(f"{race.words}, whole call", f"seconds_beside_cadet.{name}", race.whole, "s", better="lower")
+    yield Row(race.words, f"whole_call_beside_cadet.{name}", race.whole, "s", better="lower")
     if best is None:
         return
     again = [cadet.solve(program, race.problem, best[2])[1] for _ in range(_REPEATS - 1)]
