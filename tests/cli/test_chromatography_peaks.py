@@ -124,6 +124,8 @@ def test_index(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (("peaks", "runs", "--blank", "run.csv", "--out", "o"), 2),
         (("calibrate", "run.csv", "--out", "o"), 3),
         (("calibrate", "files.csv", "--out", "o"), 2),
+        (("calibrate", "given.csv", "--response", "height", "--out", "o"), 2),
+        (("calibrate", "given.csv", "--peak", "one", "--out", "o"), 2),
         (("calibrate", "elsewhere.csv", "--method", "m.yaml", "--peak", "one", "--out", "o"), 3),
         (("calibrate", "internal.csv", "--method", "m.yaml", "--peak", "one", "--out", "o"), 3),
         (("calibrate", "run.csv", "--model", "cubic", "--out", "o"), 2),
@@ -142,6 +144,7 @@ def test_each_refusal_is_one_line_and_its_code(
     (here / "files.csv").write_text("amount,file\n1,run.csv\n", encoding="utf-8")
     (here / "elsewhere.csv").write_text("amount,file\n1,../run.csv\n2,run.csv\n", encoding="utf-8")
     (here / "internal.csv").write_text("amount,file,internal_amount\n1,run.csv,2\n", encoding="utf-8")
+    (here / "given.csv").write_text("amount,response\n1,2\n2,4\n3,6\n", encoding="utf-8")
     (here / "m.yaml").write_text(METHOD, encoding="utf-8")
     (here / "wrong.yaml").write_text("thresold: 3\n", encoding="utf-8")
     assert run(*words) == code

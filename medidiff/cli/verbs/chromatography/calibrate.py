@@ -22,7 +22,7 @@ def add_arguments(parser: Parser) -> None:
     files = parser.add_argument_group("of a table with files")
     files.add_argument("--method", type=Path, metavar="FILE", help="how to measure them (YAML)")
     files.add_argument("--peak", metavar="NAME", help="the method's name of the peak")
-    files.add_argument("--response", choices=RESPONSES, default=RESPONSES[0], help="what counts (area)")
+    files.add_argument("--response", choices=RESPONSES, help="what counts (area)")
     add_output(parser, text="folder for calibration.json, figure.png, report.json, provenance.json")
     parser.set_defaults(run=_run)
 

@@ -56,6 +56,14 @@ def test_limits_say_which_s() -> None:
     assert plain["intercept"]["lod"] < plain["residual"]["lod"]
 
 
+def test_a_weighted_limit_is_that_of_a_low_reading() -> None:
+    """Noise of 5 % of each amount: near the limit s is 5 % of the lowest standard, not of the mean one."""
+    x = np.repeat([1.0, 2, 5, 10, 100], 20)
+    y = 2 * x * (1 + 0.05 * np.random.default_rng(0).standard_normal(x.size))
+    lod = calibrate(x, y, model="zero", weights="1/x2").limits()[0]
+    assert lod == pytest.approx(3.3 * 0.05 * 1.0, rel=0.2)
+
+
 @pytest.mark.parametrize("weights", ["1", "1/x", "1/x2"])
 @pytest.mark.parametrize(
     ("model", "truth"), [("linear", (3, 2, 0)), ("zero", (0, 2, 0)), ("quadratic", (3, 2, 0.25))]

@@ -87,11 +87,12 @@ class Calibration:
     def limits(self, by: LimitBy = "residual") -> tuple[float, float]:
         """LOD and LOQ with s as named; NaN without degrees of freedom.
 
-        InputError for "intercept" of a line through zero.
+        The residual's s is that of a reading near the limit: with weights, of the lowest standard. InputError for "intercept" of a line through zero.
         """
         if by == "intercept" and self.model == "zero":
             raise _bad("limits", "a model with an intercept", "a line through zero", "Take by='residual'.")
-        s = self.residual_sd if by == "residual" else float(self.errors[0])
+        lowest = _relative_weight(self.amounts, self.weights, float(self.amounts.min()))
+        s = self.residual_sd / math.sqrt(lowest) if by == "residual" else float(self.errors[0])
         slope = abs(self.slope())
         return 3.3 * s / slope, 10 * s / slope
 

@@ -76,19 +76,26 @@ def calibrate_table(
     weights: Weights = "1",
     method: Method | str | Path | None = None,
     peak: str | None = None,
-    response: Response = "area",
+    response: Response | None = None,
 ) -> Result:
     """Fit a calibration to a table of standards; calibration.json and a picture.
 
-    method, peak, response: how files are measured, the name of the peak in them, and which number counts.
+    method, peak, response: of a table with files, how they are measured, the name of the peak in them, and
+    which number counts (area).
     Raises InputError for a table that is damaged or too short, and for a file without that peak.
     """
     clock, path = Clock(), Path(path)
     with naming(path.name):
         header, rows = _read(path)
     if "file" in header:
-        points = _measured(path.parent, rows, as_method(method), peak, response)
+        points = _measured(path.parent, rows, as_method(method), peak, response or "area")
     else:
+        given = {"method": method, "peak": peak, "response": response}
+        if named := [name for name, value in given.items() if value is not None]:
+            fix, expected = "Leave it out.", "a table with a column file beside it"
+            raise InputError(
+                ", ".join(named), expected=expected, got="one of responses", fix=fix, argument=True
+            )
         points = _given(path.name, header, rows)
     curve = calibrate(
         points.amount,
