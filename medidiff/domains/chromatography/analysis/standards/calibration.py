@@ -87,7 +87,8 @@ class Calibration:
     def limits(self, by: LimitBy = "residual") -> tuple[float, float]:
         """LOD and LOQ with s as named; NaN without degrees of freedom.
 
-        The residual's s is that of a reading near the limit: with weights, of the lowest standard. InputError for "intercept" of a line through zero.
+        The residual's s is that of a reading near the limit: with weights, of the lowest standard.
+        InputError for "intercept" of a line through zero.
         """
         if by == "intercept" and self.model == "zero":
             raise _bad("limits", "a model with an intercept", "a line through zero", "Take by='residual'.")
