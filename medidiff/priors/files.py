@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from medidiff.errors import InputError, MissingError
+from medidiff.runs.home import home_folder
 from medidiff.specs.card import PriorCard, read_card
 
 _log = logging.getLogger(__name__)
@@ -122,9 +123,7 @@ def _read(name: str, weights: Path, place: Place) -> PriorFile:
 
 
 def _places() -> list[tuple[Place, Path]]:
-    # expanduser, because Path.home() fails where a container's user has neither $HOME nor an entry.
-    data = Path(os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share"))
     places: list[tuple[Place, Path]] = [("shipped", Path(__file__).resolve().parent.parent / "assets")]
     if folder := os.environ.get("MEDIDIFF_PRIORS"):
         places.append(("$MEDIDIFF_PRIORS", Path(folder)))
-    return [*places, ("user", data / "medidiff" / "priors")]
+    return [*places, ("user", home_folder("priors"))]
