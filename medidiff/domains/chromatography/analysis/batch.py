@@ -70,8 +70,8 @@ def batch_peaks(
         except InputError as error:
             if error.argument:
                 raise
-            left_out[path.name] = str(error)
-            warnings.append(f"{path.name} was left out: {error}")
+            left_out[path.name] = str(error).removeprefix(path.name).lstrip(",: ")
+            warnings.append(f"{path.name} was left out: {left_out[path.name]}")
             continue
         runs[path.name] = found.peaks
         if len(drawn) < MOST_RUNS:

@@ -49,7 +49,14 @@ def find_method(method: Method | str | Path | None) -> Method:
         return Method()
     if isinstance(method, Method):
         return method
-    return named_method(method) if isinstance(method, str) and method in METHODS else read_method(method)
+    if isinstance(method, str) and method in METHODS:
+        return named_method(method)
+    path = Path(method)
+    if not path.suffix and not path.exists():
+        fix = "Give one of these, or the path of a file of your own."
+        expected = f"{', '.join(METHODS)} or a YAML file"
+        raise InputError("method", expected=expected, got=repr(path.name), fix=fix, argument=True)
+    return read_method(path)
 
 
 def applied_method(

@@ -1,7 +1,7 @@
-"""The picture of a batch: its runs upon each other, and below one above the other, named peaks marked.
+"""The picture of a batch: its runs upon each other, and below one under the other, named peaks marked.
 
-Time is in minutes. The upper panel shows what differs between runs, the lower one what each run is; both
-have one scale for all. A batch of many runs shows the first twelve.
+Time is in minutes. The upper panel has one scale for all, and shows by how much runs differ; the lower one
+has a scale for each, and shows where its peaks lie. A batch of many runs shows the first twelve.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 MOST_RUNS = 12
 _WIDTH, _LEFT, _PANEL = 12.0, 0.9, 9.2
-_TALL, _STEP, _TOP = 2.6, 0.34, 1.1
-_APART = 0.3  # of the tallest peak: from one run to the next
+_TALL, _STEP = 2.6, 0.55
+_FILLED = 0.92  # of the room of a run in the lower panel
 _MINUTE = 60.0
-_LETTERS = 26
+_LETTERS, _LETTER = 26, 0.065  # of a name at most, and inches of each
 _MOST_LABELS, _BESIDE = 40, 0.013  # labels, and of the width: nearer ones would cover each other
 
 Array = NDArray[np.float64]
@@ -57,48 +57,52 @@ def draw_runs(drawn: Sequence[DrawnRun], runs: Mapping[str, Sequence[Peak]]) -> 
     a name are marked where the drawn runs have them.
     """
     peaks = {run.name: [peak for peak in runs[run.name] if peak.name] for run in drawn}
-    low = min(float(np.quantile(run.signal, 0.02)) for run in drawn)
-    high = max(float(run.signal.max()) for run in drawn)
-    panel = partial(_panel, drawn=drawn, peaks=peaks, limits=(low, high))
-    rows = [Row(_TALL, [Cell(_LEFT, _PANEL, partial(panel, apart=0.0))], gap=0.35)]
-    if len(drawn) > 1:
-        height = _TOP + _STEP * len(drawn)
-        rows += [Row(height, [Cell(_LEFT, _PANEL, partial(panel, apart=_APART))], gap=0.45)]
+    stack = _STEP * max(len(drawn), 2)
+    rows = [
+        Row(_TALL, [Cell(_LEFT, _PANEL, partial(_overlay, drawn=drawn, peaks=peaks))], gap=0.35),
+        Row(stack, [Cell(_LEFT, _PANEL, partial(_stack, drawn=drawn, peaks=peaks))], gap=0.45),
+    ]
     title = f"{len(runs)} run{'s' * (len(runs) != 1)}"
-    notes = ["Above upon each other, below one above the other, on one scale; dots: peaks with a name."]
+    notes = ["Above: on one scale. Below: each on its own; dots are peaks with a name."]
     if len(runs) > len(drawn):
         notes.append(f"The first {len(drawn)} of {len(runs)} are shown.")
-    return Page(_WIDTH, rows, title=title, note=" ".join(notes), margin=_LEFT, head=1.55).draw()
+    longest = max((len(_short(peak.name)) for found in peaks.values() for peak in found), default=0)
+    head = 0.85 + _LETTER * longest
+    return Page(_WIDTH, rows, title=title, note=" ".join(notes), margin=_LEFT, head=head).draw()
 
 
-def _panel(
-    axes: Axes,
-    drawn: Sequence[DrawnRun],
-    peaks: Mapping[str, Sequence[Peak]],
-    limits: tuple[float, float],
-    apart: float,
-) -> None:
-    low, high = limits
-    step = apart * max(high - low, 1e-12)
-    # The first run stands on top, as its row does in the table.
+def _overlay(axes: Axes, drawn: Sequence[DrawnRun], peaks: Mapping[str, Sequence[Peak]]) -> None:
     for place, run in enumerate(drawn):
-        up, colour = step * (len(drawn) - 1 - place), COLOURS[place % len(COLOURS)]
-        axes.plot(run.minutes, run.signal + up, color=colour, lw=0.8, alpha=1.0 if apart else 0.7)
-        if apart:
-            name = run.name if len(run.name) <= _LETTERS else f"{run.name[: _LETTERS - 1]}…"
-            _beside(axes, name, float(np.median(run.signal)) + up, colour)
-            times = np.array([peak.retention_time_s / _MINUTE for peak in peaks[run.name]])
-            levels = np.interp(times, run.minutes, run.signal) + up
-            axes.plot(times, levels, "o", color=colour, ms=2.6)
-    axes.set_xlim(min(run.minutes[0] for run in drawn), max(run.minutes[-1] for run in drawn))
-    span = high - low
-    axes.set_ylim(low - 0.05 * span, high + step * (len(drawn) - 1) + 0.06 * span)
-    alone = len(drawn) == 1
-    if not apart:
-        _label(axes, peaks)
-        if alone:
-            _beside(axes, drawn[0].name[:_LETTERS], float(np.median(drawn[0].signal)), COLOURS[0])
-    _dress(axes, _unit(drawn), last=bool(apart) or alone, numbers=not apart)
+        axes.plot(run.minutes, run.signal, color=_colour(place), lw=0.8, alpha=0.7)
+    axes.margins(y=0.05)
+    _dress(axes, drawn)
+    axes.yaxis.get_offset_text().set(size=7.5, color=GREY, family=FONT)
+    axes.grid(axis="y", color=RULE, linewidth=0.5)
+    units = {run.unit for run in drawn}
+    text = f"signal, {units.pop()}" if len(units) == 1 and "" not in units else "signal"
+    axes.set_ylabel(text, family=FONT, size=8.5, color=INK, parse_math=False)
+    _label(axes, peaks)
+
+
+def _stack(axes: Axes, drawn: Sequence[DrawnRun], peaks: Mapping[str, Sequence[Peak]]) -> None:
+    """The first run on top, as its rows stand in the table."""
+    for place, run in enumerate(drawn):
+        up, low = len(drawn) - 1 - place, float(run.signal.min())
+        span = max(float(np.ptp(run.signal)), np.finfo(np.float64).tiny)
+        level = up + _FILLED * (run.signal - low) / span
+        axes.plot(run.minutes, level, color=_colour(place), lw=0.8)
+        times = np.array([peak.retention_time_s / _MINUTE for peak in peaks[run.name]])
+        axes.plot(times, np.interp(times, run.minutes, level), "o", color=_colour(place), ms=2.6)
+        _beside(axes, _short(run.name), float(np.median(level)), _colour(place))
+    axes.set_ylim(-0.1, len(drawn) + 0.05)
+    axes.set_yticks([])
+    _dress(axes, drawn)
+    axes.set_xlabel("time, min", family=FONT, size=8.5, color=INK)
+    axes.set_ylabel("signal, scaled", family=FONT, size=8.5, color=INK)
+
+
+def _colour(place: int) -> str:
+    return COLOURS[place % len(COLOURS)]
 
 
 def _beside(axes: Axes, text: str, level: float, colour: str) -> None:
@@ -133,7 +137,7 @@ def _label(axes: Axes, peaks: Mapping[str, Sequence[Peak]]) -> None:
             continue
         placed.append(at)
         axes.annotate(
-            name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1]}…",
+            _short(name),
             (at, 1.0),
             (0, 3),
             xycoords=("data", "axes fraction"),
@@ -149,23 +153,16 @@ def _label(axes: Axes, peaks: Mapping[str, Sequence[Peak]]) -> None:
         )
 
 
-def _unit(drawn: Sequence[DrawnRun]) -> str:
-    units = {run.unit for run in drawn}
-    return units.pop() if len(units) == 1 else ""
+def _short(name: str) -> str:
+    """A long name without its middle: what tells files apart stands at their ends."""
+    half = _LETTERS // 2
+    return name if len(name) <= _LETTERS else f"{name[: half - 1]}…{name[-half:]}"
 
 
-def _dress(axes: Axes, unit: str, *, last: bool, numbers: bool) -> None:
+def _dress(axes: Axes, drawn: Sequence[DrawnRun]) -> None:
+    axes.set_xlim(min(run.minutes[0] for run in drawn), max(run.minutes[-1] for run in drawn))
     axes.set_facecolor("white")
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set(color=GREY, linewidth=0.8)
     axes.tick_params(labelsize=7.5, labelfontfamily=FONT, color=GREY, labelcolor=GREY)
-    axes.yaxis.get_offset_text().set(size=7.5, color=GREY, family=FONT)
     axes.set_axisbelow(True)
-    if numbers:
-        axes.grid(axis="y", color=RULE, linewidth=0.5)
-    else:
-        axes.set_yticks([])
-    if last:
-        axes.set_xlabel("time, min", family=FONT, size=8.5, color=INK)
-    text = (f"signal, {unit}" if unit else "signal") if numbers else "signal, shifted"
-    axes.set_ylabel(text, family=FONT, size=8.5, color=INK, parse_math=False)

@@ -188,11 +188,12 @@ def test_the_picture_holds_twelve_runs_of_many(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "figure.png").stat().st_size > 10_000
 
 
-def test_a_single_run_has_one_panel(tmp_path: Path) -> None:
-    folder = folder_of_runs(tmp_path)
-    for name in ("run1.csv", "run2.csv"):
-        (folder / name).unlink()
-    assert len(batch_peaks(folder, method=method()).figure().axes) == 1
+def test_a_single_run_without_any_signal_has_a_picture(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    Chromatogram(T, np.zeros(T.size)).write(tmp_path / "runs" / "flat.csv")
+    figure = batch_peaks(tmp_path / "runs").figure()
+    assert "1 run" in [text.get_text() for text in figure.texts]
+    assert [text.get_text() for text in figure.axes[1].texts] == ["flat.csv"]
 
 
 def test_folders_without_runs_are_refused(tmp_path: Path) -> None:

@@ -119,12 +119,6 @@ def test_a_message_says_what_may_stand_there_and_nothing_of_the_code(
         assert word not in str(error.value)
 
 
-def test_an_absent_file_is_told_of_the_shipped_ones(tmp_path: Path) -> None:
-    with pytest.raises(InputError) as error:
-        read_method(tmp_path / "btx")
-    assert error.value.got == "nothing under that name"
-
-
 def test_what_is_written_is_read_back_to_the_bit(tmp_path: Path) -> None:
     odd = {
         "t0_s": 0.1 + 0.2,
@@ -225,6 +219,10 @@ def test_methods_by_name() -> None:
     with pytest.raises(InputError) as error:
         named_method("voc")
     assert error.value.expected == "btex"
+    with pytest.raises(InputError) as error:
+        find_method("btx")
+    assert error.value.expected == "btex or a YAML file"
+    assert error.value.argument
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
