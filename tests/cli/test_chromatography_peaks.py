@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import medidiff as md
 from medidiff.cli.main import main
+from medidiff.cli.options import Parser, leaves
+from medidiff.cli.verbs.chromatography import add_arguments
 from medidiff.domains.chromatography.chromatogram import Chromatogram
 from medidiff.domains.chromatography.peaks.models import EMG
 
@@ -216,3 +220,24 @@ def test_each_refusal_is_one_line_and_its_code(
 def test_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(verb, "--help") == 0
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("verb", "name", "beside"),
+    [
+        ("peaks", "chromatogram_peaks", {"chromatogram": "input", "": "trace"}),
+        ("peaks", "batch_peaks", {"folder": "input", "progress": ""}),
+        ("calibrate", "calibrate_table", {"path": "input"}),
+        ("index", "index_peaks", {"chromatogram": "input", "": "trace"}),
+        ("convert", "convert_chromatograms", {"path": "input", "limits": ""}),
+    ],
+)
+def test_python_has_the_verbs_arguments(verb: str, name: str, beside: dict[str, str]) -> None:
+    """What the command line takes, the public function takes; files it takes as they are read."""
+    parser = Parser()
+    add_arguments(parser)
+    (leaf,) = (leaf for leaf in leaves(parser) if leaf.prog.endswith(f" {verb}"))
+    options = {action.dest for action in leaf._actions} - {"help", "out", "overwrite"}
+    taken = set(inspect.signature(getattr(md, name)).parameters)
+    assert name in md.__all__
+    assert options - set(beside.values()) == taken - set(beside)

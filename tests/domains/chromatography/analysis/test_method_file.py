@@ -162,6 +162,11 @@ def test_bounds_by_hand_stand_in_the_method_which_gives_the_same_table(tmp_path:
         assert again == (tmp_path / "first" / name).read_bytes()
 
 
+def test_a_neighbour_of_hand_set_bounds_has_the_code_of_a_drop() -> None:
+    peaks = chromatogram_peaks(drifting(), manual=[(105.0, 125.0)]).outputs["peaks.csv"].peaks
+    assert [(p.baseline, p.end_s) for p in peaks[:2]] == [("BV", 105.0), ("VB", 125.0)]
+
+
 def test_new_bounds_replace_those_that_they_overlap_and_a_known_name_moves() -> None:
     method = reintegrated(Method(), [(10, 20, "a"), (30, 40), (50, 60, "b")])
     changed = reintegrated(method, [(38, 52, "a")])
