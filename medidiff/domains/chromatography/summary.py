@@ -14,6 +14,7 @@ from medidiff.domains.chromatography.engines.fft import fft_curves
 from medidiff.domains.chromatography.engines.transport import Transport, moments
 from medidiff.domains.chromatography.model.injection import Injection
 from medidiff.domains.chromatography.model.system import System
+from medidiff.domains.chromatography.samples import vertex
 
 Array = NDArray[np.float64]
 
@@ -79,14 +80,8 @@ def sampled_apices(peaks: Peaks, system: System, c: Array) -> Peaks:
 
 
 def _highest(t: Array, c: Array) -> tuple[float, float]:
-    """Time and height of the highest sample, by a parabola through it and its neighbours."""
-    top = int(c.argmax())
-    if not 0 < top < len(c) - 1:
-        return float(t[top]), float(c[top])
-    before, here, after = (float(value) for value in c[top - 1 : top + 2])
-    bend = before - 2 * here + after
-    shift = 0.5 * (before - after) / bend if bend < 0 else 0.0
-    return float(t[top] + shift * (t[1] - t[0])), here - 0.25 * (before - after) * shift
+    """Time and height of the highest sample, by a parabola."""
+    return vertex(t, c, int(c.argmax()))
 
 
 def analyte_facts(system: System, transport: Transport, peaks: Peaks) -> dict[str, dict[str, Any]]:

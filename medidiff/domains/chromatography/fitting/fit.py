@@ -28,9 +28,11 @@ from medidiff.domains.chromatography.fitting.solving.empirical import Gaussian, 
 from medidiff.domains.chromatography.fitting.solving.minimum import Minimum, again, minimise
 from medidiff.domains.chromatography.fitting.solving.projection import Problem, polynomial
 from medidiff.domains.chromatography.fitting.solving.shapes import SHARED, Array, KineticModel, PeakModel
-from medidiff.domains.chromatography.fitting.start import Peak, locate, noise_of, rough_baseline
+from medidiff.domains.chromatography.fitting.start import Peak, locate, rough_baseline
 from medidiff.domains.chromatography.fitting.trace import Trace, check_wanted
+from medidiff.domains.chromatography.samples import white_noise
 from medidiff.errors import InputError
+from medidiff.uncertainty import correlation_of
 
 IntervalKind = Literal["covariance", "profile"]
 _SMALLEST_SHARE = 0.1  # of a peak's variance: what kinetics is given at the start at least
@@ -110,9 +112,7 @@ class Fit:
     def correlation(self) -> Array:
         """Of the nonlinear parameters, (m, m); nan for what is not determined."""
         size = len(self.minimum.best.p)
-        matrix = self.covariance.matrix[:size, :size]
-        spread = np.sqrt(np.diagonal(matrix))
-        return np.asarray(matrix / np.outer(spread, spread))
+        return correlation_of(self.covariance.matrix[:size, :size])
 
 
 def fit_trace(
@@ -175,7 +175,7 @@ def _look(
 ) -> tuple[tuple[str, ...], list[list[Peak]], tuple[str, ...]]:
     """Names, the peaks they start from (several lists where maxima are shared), and names left out."""
     time, signal, t0 = trace.time_s, trace.signal, conditions.t0_s
-    noise = noise_of(signal)
+    noise = white_noise(signal)
     rest = signal - rough_baseline(time, signal, ways.baseline_order, noise)
     if wanted is None:
         late = conditions.injection.mean_s + conditions.detector_s

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from medidiff.domains.chromatography.emg import emg
-from medidiff.domains.chromatography.peaks.picking import FWHM_PER_SIGMA
+from medidiff.domains.chromatography.samples import FWHM_PER_SIGMA
 from medidiff.errors import InputError
 
 Array = NDArray[np.float64]
