@@ -64,7 +64,7 @@ def test_the_main_peaks_of_a_recorded_trace_have_their_curves(chromatography_dat
 
 
 def test_a_curve_that_is_highest_elsewhere_is_not_the_peak(chromatography_data: Path) -> None:
-    """A shoulder of four samples: a broad curve under its neighbours leaves 4 % there, at nine times its area."""
+    """A shoulder of four samples, where a broad curve leaves 4 % and has nine times its area."""
     run = read_chromatograms(chromatography_data / "andi" / "CAL_3.CDF")[0]
     shoulders = [
         peak
