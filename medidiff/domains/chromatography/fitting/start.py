@@ -11,6 +11,7 @@ binomial weights 1 4 6 4 1, and must rise by eight times the noise that is left.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ class Peak:
 
     apex_s, height above the rough baseline, mean_s and variance_s2 as the moments or the width tell them;
     points: samples across the width at half height. shares: how many named analytes this maximum has to
-    serve.
+    serve, and maximum_s where it lies.
     """
 
     apex_s: float
@@ -44,6 +45,7 @@ class Peak:
     points: float
     shares: int = 1
     seen: bool = True
+    maximum_s: float = math.nan
 
 
 def rough_baseline(time_s: Array, signal: Array, order: int, noise: float) -> Array:
@@ -200,5 +202,6 @@ def _split(peak: Peak, times: Sequence[float], apart: float) -> list[Peak]:
     own = sigma * float(np.sqrt(max(0.3, 1 - spread.var() / sigma**2)))
     points = peak.points * own / sigma
     return [
-        Peak(float(time), peak.height, float(time), float(own**2), float(points), count) for time in spread
+        Peak(float(at), peak.height, float(at), float(own**2), float(points), count, maximum_s=peak.apex_s)
+        for at in spread
     ]

@@ -13,14 +13,18 @@ import numpy as np
 import pytest
 
 from medidiff.domains.chromatography.chromatogram import Chromatogram
+from medidiff.domains.chromatography.engines.fft import fft_curves
 from medidiff.domains.chromatography.fitting.conditions import gather_conditions
 from medidiff.domains.chromatography.fitting.fit import Fit, IntervalKind, Ways, fit_trace
 from medidiff.domains.chromatography.fitting.result import fit_chromatogram
 from medidiff.domains.chromatography.fitting.trace import trace_of
+from medidiff.domains.chromatography.model.injection import Rectangle
+from medidiff.domains.chromatography.model.shipped import named_system
 from medidiff.domains.chromatography.model.system import System
 from medidiff.errors import InputError
 from medidiff.runs.result import Result
 
+FIVE = ("benzene", "toluene", "ethylbenzene", "p-xylene", "o-xylene")
 _PAIR = {"t0_s": 85.75, "injection_width_s": 1.0}
 
 
@@ -196,6 +200,54 @@ def test_two_names_for_one_peak(pair: Callable) -> None:
     found = _numbers(result)["analytes"]
     assert set(found["a"]["flags"]) & {"overlap", "area-zero", "k-open", "kd-open"}
     assert set(found["b"]["flags"]) & {"overlap", "area-zero", "k-open", "kd-open"}
+
+
+def test_parts_of_one_true_peak_are_called_arbitrary(pair: Callable) -> None:
+    """Whatever the second one takes, its interval is wider than it; of a pair at 0.4 that is not so."""
+    truth = pair(0.3, areas=(10.0, 0.0))
+    at = f"{truth.column.mean_s[0] + 0.5:.2f}"
+    for interval in ("covariance", "profile"):
+        result = fit_chromatogram(
+            truth.chromatogram, **_PAIR, analytes=[f"a@{at}", f"b@{at}"], interval=interval
+        )
+        assert _said(result, "to these data they are one peak, and their parts are arbitrary")
+    two = pair(0.4)
+    assert not _said(fit_chromatogram(two.chromatogram, **_PAIR, analytes=_names(two)), "arbitrary")
+
+
+def test_a_misfit_makes_narrow_intervals_of_parts_worthless(btex: System, btex_trace: Callable) -> None:
+    """Without noise and without the true dispersion, two take 0.57 and 0.43 of one peak, each "± 0.01"."""
+    trace = btex_trace(noise=0.0).chromatogram
+    analytes = ["a@206.4", "b@206.4"]
+    result = fit_chromatogram(trace, t0_s=128.47, analytes=analytes, window_s=(180.0, 240.0))
+    assert _said(result, "and their parts are arbitrary")
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.005])
+def test_an_analyte_of_a_system_that_only_shares_a_maximum_is_left_out(
+    noise: float, btex_trace: Callable
+) -> None:
+    """m-xylene is not in the trace; its place lies 1.2 standard deviations beside p-xylene's maximum."""
+    system = replace(named_system("btex"), injection=Rectangle(0.5))
+    result = fit_chromatogram(btex_trace(noise).chromatogram, system=system)
+    found = _numbers(result)
+    assert found["converged"]
+    assert list(found["analytes"]) == list(FIVE)
+    assert found["analytes"]["p-xylene"]["area"]["value"] == pytest.approx(1, rel=0.02)
+    assert _said(result, "m-xylene shares a maximum with p-xylene, which explains it alone, and was left out")
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.002])
+def test_analytes_of_a_system_that_share_a_maximum_and_are_both_there_are_fitted(noise: float) -> None:
+    """Resolution 0.3: their sum is no peak of the model, beyond doubt at 0.2 % noise."""
+    system = replace(named_system("btex"), injection=Rectangle(0.5))
+    time = 165 + 0.31 * np.arange(1401)
+    clean = fft_curves(time, system.transport(), system.injection).c.sum(axis=0)
+    noisy = clean + noise * clean.max() * np.random.default_rng(0).standard_normal(time.size)
+    found = _numbers(fit_chromatogram(Chromatogram(time, noisy), system=system))
+    assert list(found["analytes"]) == list(system.names)
+    for name in ("m-xylene", "p-xylene"):
+        assert found["analytes"][name]["area"]["value"] == pytest.approx(1, abs=0.5)
 
 
 def test_a_shared_injection_width_is_found(pair: Callable) -> None:

@@ -18,8 +18,11 @@ from medidiff.domains.chromatography.fitting.solving.shapes import Array
 
 OVERLAP = 0.5  # resolution below which the covariance's intervals are too short (coverage 0.85 to 0.93)
 FUSED = 0.1  # resolution below which two peaks are one to the data
+ONE_PEAK = 0.99995  # correlation of two areas: a misfit of half a percent moves all of one to the other
 NON_KINETIC = 0.5  # share of the variance above which kd is hardly seen
 FEWEST_POINTS = 8.0  # across the width at half height
+BEYOND_DOUBT = 10.0  # AICc: what is so much better is better beyond doubt (Burnham and Anderson 2002)
+ROUNDING = 1e-9  # of the highest point: of a simulation without noise what is left is rounding
 RANDOM = 1e-3  # the least probability of the runs that still counts as chance
 
 

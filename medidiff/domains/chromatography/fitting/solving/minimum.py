@@ -29,8 +29,12 @@ class Minimum:
 def minimise(problem: Problem, starts: Sequence[Array]) -> Minimum:
     """The lowest minimum reached from the starts, first without a sign for the areas, then with it."""
     found = [_from(problem, start) for start in starts]
-    first = min(found, key=lambda one: (not one.best.converged, one.best.place.rss))
-    for _ in range(problem.model.analytes):
+    return _signed(min(found, key=lambda one: (not one.best.converged, one.best.place.rss)))
+
+
+def _signed(first: Minimum) -> Minimum:
+    """The same minimum, or where areas are negative one without these analytes."""
+    for _ in range(first.problem.model.analytes):
         if (first.best.place.areas >= 0).all():
             break
         absent = first.problem.absent | _absent(first)
@@ -39,10 +43,10 @@ def minimise(problem: Problem, starts: Sequence[Array]) -> Minimum:
 
 
 def again(minimum: Minimum, start: Array) -> Minimum:
-    """The minimum reached from another start, within the same limits."""
+    """The minimum reached from another start, within the same limits; its areas are not negative either."""
     linear = len(minimum.best.place.design)
     best = descend(minimum.problem.project, start, minimum.bounds, linear=linear)
-    return replace(minimum, best=best)
+    return _signed(replace(minimum, best=best))
 
 
 def _from(problem: Problem, start: Array) -> Minimum:
