@@ -45,6 +45,7 @@ IntervalKind = Literal["covariance", "profile"]
 _SMALLEST_SHARE = 0.1  # of a peak's variance: what kinetics is given at the start at least
 _TAIL = 0.4  # of the standard deviation: where an exponentially modified Gaussian starts
 _RESTARTS = 3
+_TILT = 0.5  # of ln kd, between the parts of one maximum
 
 MOST_ANALYTES = 60
 """In one fit: its time grows with their square, and a longer trace is better fitted in windows."""
@@ -207,7 +208,22 @@ def _minimum(trace: Trace, conditions: Conditions, found: Look, ways: Ways) -> M
     model = _model(trace, conditions, found.names, ways)
     problem = Problem(trace.signal, model, polynomial(trace.time_s, ways.baseline_order))
     _check_size(problem)
-    return minimise(problem, [_start(model, conditions, peaks, ways) for peaks in found.seen])
+    starts = [_start(model, conditions, peaks, ways) for peaks in found.seen]
+    if found.shared:
+        starts += _unequal(starts[0], found)
+    return minimise(problem, starts)
+
+
+def _unequal(start: Array, found: Look) -> list[Array]:
+    """Starts whose earlier parts of a maximum are the narrower ones, and the wider ones.
+
+    A small narrow peak before a wide one resembles a large one before a small: two minima.
+    """
+    tilt = np.zeros(len(start))
+    for group in found.shared:
+        members = sorted((found.names.index(name) for name in group), key=lambda i: found.times_s[i])
+        tilt[len(found.names) + np.array(members)] = np.linspace(_TILT, -_TILT, len(members))
+    return [start + tilt, start - tilt]
 
 
 def _model(trace: Trace, conditions: Conditions, names: tuple[str, ...], ways: Ways) -> KineticModel:
@@ -261,11 +277,8 @@ def _certain(
         covariance = covariance_of(minimum.problem, minimum.best, minimum.bounds)
         if ways.interval == "covariance" or not minimum.best.converged:
             return minimum, covariance, {}
-        profile = Profile(minimum.problem, minimum.best, minimum.bounds, covariance, ways.level)
-        size = len(minimum.best.p)
         try:
-            ends = {i: profile.of_parameter(i) for i in range(size) if i not in minimum.bounds.fixed}
-            ends |= {size + i: profile.of_area(i) for i in minimum.problem.free}
+            ends = _profiled(minimum, covariance, ways.level)
         except BetterFit as better:
             minimum = again(minimum, better.p)
             continue
@@ -273,6 +286,30 @@ def _certain(
     reason = "the profile goes on to find lower sums of squares"
     best = replace(minimum.best, converged=False, reason=reason)
     return replace(minimum, best=best), covariance, {}
+
+
+def _profiled(
+    minimum: Minimum, covariance: Covariance, level: float
+) -> dict[int, tuple[float | None, float | None]]:
+    """The ends by index, over all minima that the threshold lets in: peaks that fuse have two of them."""
+    problem, bounds, size = minimum.problem, minimum.bounds, len(minimum.best.p)
+    least = minimum.best.place.rss
+    profiles = [Profile(problem, minimum.best, bounds, covariance, level, least)]
+    for other in minimum.others:
+        beside = Profile(problem, other, bounds, covariance_of(problem, other, bounds), level, least)
+        profiles += [beside] if beside.reached else []
+    found = {
+        **{i: [one.of_parameter(i) for one in profiles] for i in range(size) if i not in bounds.fixed},
+        **{size + i: [one.of_area(i) for one in profiles] for i in problem.free},
+    }
+    return {i: _hull(ends) for i, ends in found.items()}
+
+
+def _hull(ends: Sequence[tuple[float | None, float | None]]) -> tuple[float | None, float | None]:
+    """From the lowest end to the highest; open where one is."""
+    low = [low for low, _ in ends if low is not None]
+    high = [high for _, high in ends if high is not None]
+    return min(low) if len(low) == len(ends) else None, max(high) if len(high) == len(ends) else None
 
 
 def _families(minimum: Minimum, model: KineticModel, ways: Ways) -> tuple[Ranked, ...]:

@@ -79,10 +79,14 @@ def _about_start(fit: Fit) -> list[str]:
 
 
 def _about_overlap(fit: Fit) -> list[str]:
-    found = []
+    found = [
+        f"{', '.join(names)}: to these data they are one peak, and which of them has it is arbitrary"
+        for names in _maxima(fit)
+        if set(names) & {fit.model.names[i] for i in fit.minimum.problem.absent}
+    ]
     for first, second, resolution in _neighbours(fit):
         names = f"{first.name} and {second.name} overlap (resolution {resolution:.2f})"
-        near = resolution < OVERLAP or _one_maximum(fit, first, second)
+        near = resolution < OVERLAP or any({first.name, second.name} <= set(names) for names in _maxima(fit))
         if resolution < FUSED or (near and _arbitrary(fit, first, second)):
             found.append(f"{names}: to these data they are one peak, and their parts are arbitrary")
         elif resolution >= OVERLAP:
@@ -152,9 +156,13 @@ def _neighbours(fit: Fit) -> list[tuple[Analyte, Analyte, float]]:
     return [(a, b, float(rs)) for a, b, rs in zip(inside[:-1], inside[1:], found, strict=True)]
 
 
-def _one_maximum(fit: Fit, *analytes: Analyte) -> bool:
-    """Whether they started as parts of one maximum."""
-    return all(fit.seen[fit.model.names.index(one.name)].shares > 1 for one in analytes)
+def _maxima(fit: Fit) -> list[tuple[str, ...]]:
+    """The names that started as parts of one maximum, together."""
+    groups: dict[float, list[str]] = {}
+    for name, peak in zip(fit.model.names, fit.seen, strict=True):
+        if peak.shares > 1:
+            groups.setdefault(peak.maximum_s, []).append(name)
+    return [tuple(names) for names in groups.values()]
 
 
 def _arbitrary(fit: Fit, first: Analyte, second: Analyte) -> bool:
