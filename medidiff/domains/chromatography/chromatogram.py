@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from medidiff.domains.chromatography.rows import write_csv
+from medidiff.domains.chromatography.tables import write_csv
 from medidiff.errors import InputError
 
 TIME = "time_s"

@@ -20,7 +20,7 @@ from medidiff.domains.chromatography.analysis.suitability import of_batch, of_pe
 from medidiff.domains.chromatography.chromatogram import Chromatogram
 from medidiff.domains.chromatography.files import read_chromatogram
 from medidiff.domains.chromatography.peaks.table import COLUMNS, Peak
-from medidiff.domains.chromatography.rows import cell, write_csv
+from medidiff.domains.chromatography.tables import cell, write_csv
 from medidiff.errors import InputError
 from medidiff.io.opening import is_folder
 from medidiff.progress import Progress, Report, silent

@@ -15,7 +15,7 @@ from medidiff.domains.chromatography.fitting.estimates import Analyte
 from medidiff.domains.chromatography.fitting.fit import Fit
 from medidiff.domains.chromatography.fitting.remarks import flags_of, remarks
 from medidiff.domains.chromatography.fitting.solving.shapes import Array
-from medidiff.domains.chromatography.rows import write_csv
+from medidiff.domains.chromatography.tables import write_csv
 from medidiff.runs.plain import to_plain, write_json
 from medidiff.uncertainty import correlation_of, summarise
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from medidiff.domains.chromatography.rows import cell, write_csv
+from medidiff.domains.chromatography.tables import cell, write_csv
 
 UNKNOWN = math.nan
 
