@@ -204,7 +204,7 @@ def test_an_end_of_a_profile_lies_at_the_threshold(pair: Callable) -> None:
 def test_a_profile_reaches_over_both_minima_of_a_fused_pair(pair: Callable) -> None:
     """A small narrow peak before a wide one, or a large one before a small: both explain these draws."""
     twofold = 0
-    for seed in range(6):
+    for seed in (17, 19):  # where a barrier parts the two
         truth = pair(0.3, seed=seed)
         fit = _fit(truth, "profile", **_PAIR)
         noise = fit.covariance.sigma**2
@@ -216,7 +216,7 @@ def test_a_profile_reaches_over_both_minima_of_a_fused_pair(pair: Callable) -> N
                 assert analyte.k.low < k < analyte.k.high
             for area, analyte in zip(other.place.areas, fit.analytes, strict=True):
                 assert analyte.area.low < area < analyte.area.high
-    assert twofold
+    assert twofold == 2
 
 
 def test_profile_and_covariance_agree_where_peaks_stand_apart(pair: Callable) -> None:
