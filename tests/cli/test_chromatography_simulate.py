@@ -68,6 +68,20 @@ def test_a_programme(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "plates" not in out
 
 
+def test_a_trace_without_a_peak_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would be a file of zeros."""
+    monkeypatch.chdir(tmp_path)
+    words = ["chromatography", "simulate", "--analytes", "benzene,toluene", "--out", "o"]
+    assert main([*words, "--end-s", "150"]) == 3
+    assert (
+        "expected a peak inside it, 0 to 150 s, got apexes from 206.8 to 295.3 s" in capsys.readouterr().err
+    )
+    assert not (tmp_path / "o").exists()
+    assert main([*words, "--end-s", "250", "--quiet"]) == 0
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

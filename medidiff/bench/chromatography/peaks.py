@@ -12,20 +12,24 @@ share one line and a drop.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medidiff.bench.chromatography.cases import Measured, Options
 from medidiff.bench.report import Row
+from medidiff.domains.chromatography.chromatogram import Chromatogram
 from medidiff.domains.chromatography.files import read_chromatograms
 from medidiff.domains.chromatography.peaks import BaselineChoice, Integration, measure_peaks
 from medidiff.domains.chromatography.peaks.table import Peak
+from medidiff.errors import InputError
 
 FOUND_GATE, MEDIAN_GATE, POOLED_GATE = 0.95, 2.0, 3.0
 AFTER_MIN, ABOVE = 20.0, 1e4
@@ -61,15 +65,18 @@ class VendorFile:
 def beside_vendors(options: Options) -> Measured:
     """The rows of `rows`, where there are files."""
     if options.data is None:
-        return Measured((), ("vendor_peaks_found, false_peaks_per_true, ladder_*: no files (--data)",))
+        return Measured(
+            (), ("vendor_peaks_found, false_peaks_per_true, emg_failed_share, ladder_*: no files (--data)",)
+        )
     return Measured(tuple(rows(options.data)))
 
 
 def rows(data: Path) -> list[Row]:
-    """Every row of this file; about three seconds."""
+    """Every row of this file; about six seconds."""
     return [
         *vendor_peaks_found(data),
         *false_peaks_per_true(data),
+        *emg_failed_share(data),
         *ladder_area(data),
         *ladder_plates(data),
         *ladder_tailing(data),
@@ -97,6 +104,15 @@ def false_peaks_per_true(data: Path) -> list[Row]:
         Row(case, "false_peaks_per_true", value, "reported per vendor peak", gate=gate, better="lower")
         for case, value, gate in cases
     ]
+
+
+def emg_failed_share(data: Path) -> list[Row]:
+    """Of the peaks of all ANDI files, twins once, those that no exponentially modified Gaussian describes."""
+    runs = list(without_twins(_andi_runs(data)))
+    peaks = [peak for run in runs for peak in measure_peaks(run.time_s, run.signal).peaks]
+    failed = sum("emg failed" in peak.flags for peak in peaks)
+    case = f"{len(peaks)} peaks of {len(runs)} ANDI files"
+    return [Row(case, "emg_failed_share", failed / len(peaks), "", better=None)]
 
 
 def ladder_area(data: Path) -> list[Row]:
@@ -130,7 +146,25 @@ def vendor_files(data: Path) -> tuple[VendorFile, ...]:
     return tuple(found)
 
 
-def without_twins(files: Iterable[VendorFile]) -> Iterator[VendorFile]:
+def _andi_runs(data: Path) -> Iterator[Chromatogram]:
+    """The first trace of every ANDI file that holds one over time; a library and a zip are refused."""
+    for path in sorted((data / "andi").rglob("*")):
+        if path.suffix.lower() == ".cdf":
+            with contextlib.suppress(InputError):
+                run = read_chromatograms(path)[0]
+                if run.uniform and run.time_s.size:
+                    yield run
+
+
+class _Recorded(Protocol):
+    @property
+    def signal(self) -> Array: ...
+
+
+R = TypeVar("R", bound=_Recorded)
+
+
+def without_twins(files: Iterable[R]) -> Iterator[R]:
     """The files whose signal no earlier one has."""
     seen: list[Array] = []
     for file in files:

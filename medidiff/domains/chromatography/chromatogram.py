@@ -6,7 +6,6 @@ kept unless the reader was asked for it.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from medidiff.atomic import writing_file
+from medidiff.domains.chromatography.tables import write_csv
 from medidiff.errors import InputError
 
 TIME = "time_s"
@@ -111,10 +110,7 @@ class Chromatogram:
         """Write CSV: `time_s,signal` and one column a component, every number to its last bit."""
         names = [self.axis, "signal", *self.components]
         rows = np.stack([self.x, self.signal, *self.components.values()], axis=1).tolist()
-        with writing_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(names)
-            writer.writerows([repr(value) for value in row] for row in rows)
+        write_csv(path, names, ([repr(value) for value in row] for row in rows))
 
 
 def _check_axis(x: NDArray[np.float64]) -> None:

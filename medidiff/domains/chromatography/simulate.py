@@ -66,6 +66,7 @@ def simulate(
     transport = system.transport(named)
     peaks = linear_peaks(transport, system.injection, system.detector_s)
     total = summary.loading(system, peaks)
+    summary.check_inside(system, peaks)
     chosen = _choose(system, transport, total) if engine == "auto" else engine
     progress(Progress("simulate", 0, 1))
     curves = _run(chosen, system, transport, limit_s)
@@ -146,6 +147,7 @@ def _programme(system: System, dispersion: str) -> Simulation:
     peaks = programme_peaks(system, dispersion=dispersion)
     curves = programme_curves(system.time_s, system, dispersion=dispersion)
     shown = Peaks(peaks.names, peaks.retention_s, peaks.sigma_s, peaks.retention_s, peaks.sigma_s)
+    summary.check_inside(system, shown)
     warnings = [*system.notes, *curves.warnings, *summary.peak_warnings(system, shown)]
     if system.langmuir_b_m3_mol is not None:
         warnings.append("engine programme is linear: Langmuir's b is not used")

@@ -14,6 +14,8 @@ from medidiff.domains.chromatography.engines.fft import fft_curves
 from medidiff.domains.chromatography.engines.transport import Transport, moments
 from medidiff.domains.chromatography.model.injection import Injection
 from medidiff.domains.chromatography.model.system import System
+from medidiff.domains.chromatography.samples import vertex
+from medidiff.errors import InputError
 
 Array = NDArray[np.float64]
 
@@ -79,19 +81,14 @@ def sampled_apices(peaks: Peaks, system: System, c: Array) -> Peaks:
 
 
 def _highest(t: Array, c: Array) -> tuple[float, float]:
-    """Time and height of the highest sample, by a parabola through it and its neighbours."""
-    top = int(c.argmax())
-    if not 0 < top < len(c) - 1:
-        return float(t[top]), float(c[top])
-    before, here, after = (float(value) for value in c[top - 1 : top + 2])
-    bend = before - 2 * here + after
-    shift = 0.5 * (before - after) / bend if bend < 0 else 0.0
-    return float(t[top] + shift * (t[1] - t[0])), here - 0.25 * (before - after) * shift
+    """Time and height of the highest sample, by a parabola."""
+    return vertex(t, c, int(c.argmax()))
 
 
 def analyte_facts(system: System, transport: Transport, peaks: Peaks) -> dict[str, dict[str, Any]]:
     """Name -> numbers of the column ("k" to "plates") and of the peak at the detector.
 
+    retention_time_s: the mean at the column's end, of an impulse; the terminal shows the detector's apex_s.
     effective_kd_per_s: the kd that would make all of the column's width without dispersion. Of the peak, mean
     and sigma are the linear column's; with loading, apex and height are not.
     """
@@ -128,6 +125,29 @@ def loading(system: System, peaks: Peaks) -> float | None:
     return None if b is None else float(b @ (system.areas * peaks.height_per_s))
 
 
+def check_inside(system: System, peaks: Peaks) -> None:
+    """InputError where every peak lies outside of the trace: there would be nothing but zeros."""
+    shares = outside_shares(system, peaks)
+    if min(shares.values()) < 1 - _OUTSIDE:
+        return
+    doubt = f"Look first at this: {system.notes[0]} " if system.notes else ""
+    axis, first, last = system.time_s, float(peaks.apex_s.min()), float(peaks.apex_s.max())
+    raise InputError(
+        "trace",
+        expected=f"a peak inside it, {axis[0]:g} to {axis[-1]:g} s",
+        got=f"apexes from {first:.4g} to {last:.4g} s",
+        fix=f"{doubt}Set start_s and end_s around them (--start-s, --end-s).",
+    )
+
+
+def outside_shares(system: System, peaks: Peaks) -> dict[str, float]:
+    """Name -> how much of a peak's area lies before or after the trace, were it Gaussian."""
+    axis = system.time_s
+    before = ndtr((axis[0] - peaks.mean_s) / peaks.sigma_s)
+    after = ndtr((peaks.mean_s - axis[-1]) / peaks.sigma_s)
+    return dict(zip(peaks.names, (before + after).tolist(), strict=True))
+
+
 def peak_warnings(system: System, peaks: Peaks) -> list[str]:
     """Overlap, sampling that is too coarse, and peaks outside the trace."""
     found = [
@@ -142,10 +162,7 @@ def peak_warnings(system: System, peaks: Peaks) -> list[str]:
             f"samples {system.interval_s:g} s apart are too far for {peaks.names[worst]}, whose standard "
             f"deviation is {peaks.sigma_s[worst]:.3g} s: area and height cannot be read from them"
         )
-    axis = system.time_s
-    before = ndtr((axis[0] - peaks.mean_s) / peaks.sigma_s)
-    after = ndtr((peaks.mean_s - axis[-1]) / peaks.sigma_s)
-    shares = dict(zip(peaks.names, (before + after).tolist(), strict=True))
+    shares = outside_shares(system, peaks)
     if outside := [_percent(share, name) for name, share in shares.items() if share > _OUTSIDE]:
         found.append(f"outside of the trace: {', '.join(outside)}")
     return found

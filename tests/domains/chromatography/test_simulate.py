@@ -129,9 +129,11 @@ def test_warnings() -> None:
     assert "outside of the trace: 100 % of benzene" in warned(replace(btex, start_s=300.0))
     spike = warned(short(analytes=(Analyte("one", FixedRetention(0.1), lumped_kd_per_s=2.0),)))
     assert "never retained, a spike at 20 s that is no part of the curve: 1.83 % of one" in spike
-    hot = warned(replace(btex, oven=Oven.isothermal(60.0)), dispersion="none")
-    assert "was it meant in °C?" in hot
+    hot = warned(replace(btex, oven=Oven.isothermal(473.15)), dispersion="none")
     assert "retention is extrapolated" in hot
+    with pytest.raises(InputError, match="a peak inside it") as error:
+        simulate(replace(btex, oven=Oven.isothermal(60.0)), dispersion="none")
+    assert "was it meant in °C?" in error.value.fix
 
 
 def test_golay_that_adds_little_is_not_mentioned() -> None:
@@ -353,5 +355,7 @@ def test_a_picture_that_would_take_minutes_is_not_drawn() -> None:
     thick = replace(system, column=replace(system.column, film_m=250e-6))
     with pytest.raises(InputError, match="peaks are very broad"):
         column_profile(thick, np.linspace(0.1, 30, 320), np.linspace(0, 600, 1000))
-    figure = simulate_chromatogram(thick).figure()
+    quick = Analyte("quick", FixedRetention(0.6), lumped_kd_per_s=500.0)  # the others leave after a day
+    both = replace(thick, analytes=(*thick.analytes, quick))
+    figure = simulate_chromatogram(both, dispersion="none").figure()
     assert any("not drawn" in text.get_text() for axes in figure.axes for text in axes.texts)

@@ -117,7 +117,7 @@ def spread_lines(rows: tuple[Row, ...]) -> list[str]:
 
 
 def peak_lines(peaks: tuple[Peak, ...]) -> list[str]:
-    """A table of the peaks, in minutes."""
+    """A table of the peaks, their apexes in minutes."""
     head = (
         f"{'':>4}{'minutes':>9}{'height':>12}{'area':>12}{'%':>8}{'plates':>9}{'tailing':>9}{'Rs':>7}  name"
     )

@@ -82,9 +82,9 @@ def _run(arguments: Namespace, terminal: Terminal) -> int:
 
 
 def _table(report: dict[str, Any]) -> list[str]:
-    """A line an analyte: retention in minutes, standard deviation in seconds; isothermal also k, plates."""
+    """A line an analyte: apex at the detector in minutes, sigma in seconds; isothermal also k, plates."""
     wide = max(map(len, report["analytes"]))
-    head = f"{'':<{wide}}{'min':>10}{'sigma s':>10}"
+    head = f"{'':<{wide}}{'apex min':>10}{'sigma s':>10}"
     isothermal = "resolution" in report
     lines = [head + (f"{'k':>10}{'plates':>10}" if isothermal else "")]
     for name, facts in report["analytes"].items():

@@ -19,7 +19,8 @@ from medidiff.domains.chromatography.analysis.suitability import of_trace
 from medidiff.domains.chromatography.chromatogram import Chromatogram
 from medidiff.domains.chromatography.figures.peaks import draw_peaks
 from medidiff.domains.chromatography.peaks.measure import Measured, measure_peaks
-from medidiff.domains.chromatography.peaks.table import DETAILS, Peak, PeakTable, cell, write_csv
+from medidiff.domains.chromatography.peaks.table import DETAILS, Peak, PeakTable
+from medidiff.domains.chromatography.tables import cell, write_csv
 from medidiff.errors import InputError
 from medidiff.runs.clock import Clock, finish_report
 from medidiff.runs.provenance import provenance

@@ -15,7 +15,8 @@ from typing import Any
 
 from medidiff.domains.chromatography.analysis.method import Limits, Method
 from medidiff.domains.chromatography.analysis.suitability import of_batch, of_peak, rsd_percent
-from medidiff.domains.chromatography.peaks.table import COLUMNS, Peak, cell, write_csv
+from medidiff.domains.chromatography.peaks.table import COLUMNS, Peak
+from medidiff.domains.chromatography.tables import cell, write_csv
 
 RSD, LEFT_OUT = "%RSD", "left out"
 _KEYS = ("file", *COLUMNS, "suitability", "missed", "runs")

@@ -85,10 +85,13 @@ def _whole(axes: Axes, fit: Fit) -> None:
     minutes = fit.trace.time_s / _MINUTE
     baseline, model = fit.baseline, fit.trace.signal - fit.residual
     axes.plot(minutes, fit.trace.signal, color=RULE, lw=2.2)
-    for (name, part), colour in zip(fit.components.items(), _colours(fit), strict=True):
+    parts = list(fit.components.values())
+    for part, colour in zip(parts, _colours(fit), strict=True):
         axes.fill_between(minutes, baseline, baseline + part, color=colour, alpha=0.35, lw=0)
-        top = int(np.argmax(part))
-        if part[top] > 0 and len(fit.analytes) <= _MOST_ROWS:
+    for members in _overlapping(fit):
+        together = np.sum([parts[i] for i in members], axis=0)
+        top, name = int(np.argmax(together)), " + ".join(fit.analytes[i].name for i in members)
+        if together[top] > 0 and len(fit.analytes) <= _MOST_ROWS:
             place = (minutes[top], float(model[top]))
             axes.annotate(
                 name, place, (0, 3), textcoords="offset points", ha="center", family=FONT, size=7.5, color=INK
@@ -186,6 +189,8 @@ def _plain(axes: Axes, y_label: str, x_label: str = "") -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set(color=GREY, linewidth=0.8)
     axes.tick_params(labelsize=7, labelfontfamily=FONT, color=GREY, labelcolor=GREY)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.get_offset_text().set(size=7, color=GREY, family=FONT)
     axes.set_xlabel(x_label, family=FONT, size=8, color=INK)
     axes.set_ylabel(y_label, family=FONT, size=8, color=INK)
 
@@ -206,7 +211,14 @@ def _colours(fit: Fit) -> list[str]:
 
 
 def _groups(fit: Fit) -> list[list[int]]:
-    """Analytes that overlap, together; the groups with the largest areas, in the order of time."""
+    """Of the analytes that overlap the groups with the largest areas, in the order of time."""
+    groups, areas = _overlapping(fit), fit.minimum.best.place.areas
+    largest = sorted(groups, key=lambda group: -sum(areas[i] for i in group))[:_MOST_NEAR]
+    return [group for group in groups if group in largest]
+
+
+def _overlapping(fit: Fit) -> list[list[int]]:
+    """Analytes that overlap, together, in the order of time; absent ones in none."""
     present = [i for i in range(len(fit.analytes)) if i not in fit.minimum.problem.absent]
     centres, sigma = _places(fit)
     groups: list[list[int]] = []
@@ -216,9 +228,7 @@ def _groups(fit: Fit) -> list[list[int]]:
             groups[-1].append(i)
         else:
             groups.append([i])
-    areas = fit.minimum.best.place.areas
-    largest = sorted(groups, key=lambda group: -sum(areas[i] for i in group))[:_MOST_NEAR]
-    return [group for group in groups if group in largest]
+    return groups
 
 
 def _span(fit: Fit, members: list[int]) -> tuple[float, float]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from medidiff.atomic import writing_file
 from medidiff.domains.chromatography.chromatogram import Chromatogram
 from medidiff.domains.chromatography.fitting.certainty.intervals import Estimate
 from medidiff.domains.chromatography.fitting.conditions import KD_MEANING
@@ -17,6 +15,7 @@ from medidiff.domains.chromatography.fitting.estimates import Analyte
 from medidiff.domains.chromatography.fitting.fit import Fit
 from medidiff.domains.chromatography.fitting.remarks import flags_of, remarks
 from medidiff.domains.chromatography.fitting.solving.shapes import Array
+from medidiff.domains.chromatography.tables import write_csv
 from medidiff.runs.plain import to_plain, write_json
 from medidiff.uncertainty import correlation_of, summarise
 
@@ -42,10 +41,7 @@ class Samples:
 
     def write(self, path: Path) -> None:
         """Write CSV, every number to its last bit."""
-        with writing_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(self.columns)
-            writer.writerows([repr(value) for value in row] for row in self.rows.tolist())
+        write_csv(path, self.columns, ([repr(value) for value in row] for row in self.rows.tolist()))
 
 
 def fit_document(fit: Fit) -> FitDocument:

@@ -14,6 +14,7 @@ from medidiff.domains.chromatography.fitting.certainty.intervals import Covarian
 from medidiff.domains.chromatography.fitting.solving.minimum import Minimum
 from medidiff.domains.chromatography.fitting.solving.shapes import Array, KineticModel
 from medidiff.domains.chromatography.fitting.trace import Trace
+from medidiff.domains.chromatography.samples import FWHM_PER_SIGMA
 
 _WIDEST = 3.0  # of a logarithm: an interval over a factor 20 either way says that nothing is known
 
@@ -75,7 +76,7 @@ class Estimates:
                     nothing if absent else plates,
                     float(apart[i]),
                     float(kinetic[i] / total[i]),
-                    float(2.3548 * np.sqrt(total[i]) / step),
+                    float(FWHM_PER_SIGMA * np.sqrt(total[i]) / step),
                 )
             )
         return tuple(found)

@@ -20,24 +20,32 @@ from medidiff.domains.chromatography.fitting.certainty.intervals import (
     Profile,
     covariance_of,
 )
-from medidiff.domains.chromatography.fitting.certainty.judgement import Ranked, aicc, ranked, runs_test
+from medidiff.domains.chromatography.fitting.certainty.judgement import (
+    BEYOND_DOUBT,
+    ROUNDING,
+    Ranked,
+    aicc,
+    ranked,
+    runs_test,
+)
 from medidiff.domains.chromatography.fitting.certainty.posterior import Posterior, Sampler, sample_posterior
 from medidiff.domains.chromatography.fitting.conditions import Conditions
 from medidiff.domains.chromatography.fitting.estimates import Analyte, Estimates
+from medidiff.domains.chromatography.fitting.looking import Look, look
 from medidiff.domains.chromatography.fitting.solving.empirical import Gaussian, ModifiedGaussian
 from medidiff.domains.chromatography.fitting.solving.minimum import Minimum, again, minimise
 from medidiff.domains.chromatography.fitting.solving.projection import Problem, polynomial
 from medidiff.domains.chromatography.fitting.solving.shapes import SHARED, Array, KineticModel, PeakModel
-from medidiff.domains.chromatography.fitting.start import Peak, locate, noise_of, rough_baseline
-from medidiff.domains.chromatography.fitting.trace import Trace, check_wanted
+from medidiff.domains.chromatography.fitting.start import Peak
+from medidiff.domains.chromatography.fitting.trace import Trace
 from medidiff.errors import InputError
+from medidiff.uncertainty import correlation_of
 
 IntervalKind = Literal["covariance", "profile"]
 _SMALLEST_SHARE = 0.1  # of a peak's variance: what kinetics is given at the start at least
-_EARLY, _TALL = 0.98, 0.05  # of the hold-up time, and of the highest peak
-_APART = (0.8, 1.4, 0.5)  # standard deviations between the parts of one maximum, tried in turn
 _TAIL = 0.4  # of the standard deviation: where an exponentially modified Gaussian starts
 _RESTARTS = 3
+_TILT = 0.5  # of ln kd, between the parts of one maximum
 
 MOST_ANALYTES = 60
 """In one fit: its time grows with their square, and a longer trace is better fitted in windows."""
@@ -67,7 +75,8 @@ class Fit:
 
     analytes in the order asked. shared: fitted shared parameters. minimum, covariance: the numbers behind.
     families: kinetic and the others by AICc. runs: z and probability of the residuals' signs. seen: the peaks
-    it started from. posterior: samples, if asked for.
+    it started from. left_out: analytes of a system that no maximum shows; hidden: (analyte, other) whose
+    maximum the other one explains alone. posterior: samples, if asked for.
     """
 
     trace: Trace
@@ -82,6 +91,7 @@ class Fit:
     runs: tuple[float, float]
     seen: tuple[Peak, ...]
     left_out: tuple[str, ...] = ()
+    hidden: tuple[tuple[str, str], ...] = ()
     posterior: Posterior | None = None
 
     @property
@@ -110,9 +120,7 @@ class Fit:
     def correlation(self) -> Array:
         """Of the nonlinear parameters, (m, m); nan for what is not determined."""
         size = len(self.minimum.best.p)
-        matrix = self.covariance.matrix[:size, :size]
-        spread = np.sqrt(np.diagonal(matrix))
-        return np.asarray(matrix / np.outer(spread, spread))
+        return correlation_of(self.covariance.matrix[:size, :size])
 
 
 def fit_trace(
@@ -126,16 +134,18 @@ def fit_trace(
     """Fit the analytes wanted (names and retention times in s), or every peak that stands out.
 
     optional: an analyte that lies outside the trace, or that no maximum shows, is left out and named in
-    `left_out`; else the former is refused. Raises InputError for peaks that cannot be there, and where there
+    `left_out`, and one that shares a maximum which a better match explains alone in `hidden`; else the first
+    is refused. Raises InputError for peaks that cannot be there, and where there
     are none.
     """
     ways = ways or Ways()
-    names, seen, left_out = _look(trace, conditions, wanted, ways, optional)
-    model = _model(trace, conditions, names, ways)
-    problem = Problem(trace.signal, model, polynomial(trace.time_s, ways.baseline_order))
-    _check_size(problem)
-    starts = [_start(model, conditions, peaks, ways) for peaks in seen]
-    minimum = minimise(problem, starts)
+    found = look(trace, conditions, wanted, baseline_order=ways.baseline_order, optional=optional)
+    shared = found.shared if optional else []
+    if shared:
+        found, minimum = _needed(trace, conditions, found, shared, ways)
+    else:
+        minimum = _minimum(trace, conditions, found, ways)
+    model = _model(trace, conditions, found.names, ways)
     minimum, covariance, profile = _certain(minimum, ways)
     estimates = Estimates(model, minimum, covariance, ways.level, profile)
     posterior = None
@@ -160,61 +170,60 @@ def fit_trace(
         estimates.shared(),
         _families(minimum, model, ways),
         runs_test(minimum.best.place.residual),
-        tuple(seen[0]),
-        left_out,
+        found.seen[0],
+        found.left_out,
+        tuple((name, group[0]) for group in shared for name in group if name not in found.names),
         posterior,
     )
 
 
-def _look(
-    trace: Trace,
-    conditions: Conditions,
-    wanted: tuple[Sequence[str], Sequence[float]] | None,
-    ways: Ways,
-    optional: bool,
-) -> tuple[tuple[str, ...], list[list[Peak]], tuple[str, ...]]:
-    """Names, the peaks they start from (several lists where maxima are shared), and names left out."""
-    time, signal, t0 = trace.time_s, trace.signal, conditions.t0_s
-    noise = noise_of(signal)
-    rest = signal - rough_baseline(time, signal, ways.baseline_order, noise)
-    if wanted is None:
-        late = conditions.injection.mean_s + conditions.detector_s
-        every = locate(time, rest, noise, None)
-        peaks = [peak for peak in every if peak.mean_s - late > t0 * (1 + 1e-3)]
-        if not peaks:
-            fix = "Name them with --analytes NAME@RT_s, or look at the hold-up time."
-            expected = f"peaks after the hold-up time, {t0:.6g} s"
-            raise InputError("trace", expected=expected, got="none that stands out of the noise", fix=fix)
-        _refuse_early(every, t0, late)
-        return tuple(f"peak_{i}" for i in range(1, len(peaks) + 1)), [peaks], ()
-    names, times = list(wanted[0]), list(wanted[1])
-    left_out: list[str] = []
-    if optional:
-        inside = [time[0] < at < time[-1] and at > t0 for at in times]
-        shown = [peak.seen for peak in locate(time, rest, noise, times)]
-        left_out = [name for name, a, b in zip(names, inside, shown, strict=True) if not (a and b)]
-        times = [at for name, at in zip(names, times, strict=True) if name not in left_out]
-        names = [name for name in names if name not in left_out]
-        if not names:
-            fix = "Name what is in it with --analytes NAME@RT_s, or look at the system's conditions."
-            got = "none where they are expected"
-            raise InputError("trace", expected="peaks of the system's analytes", got=got, fix=fix)
-    check_wanted(names, times, trace, t0)
-    first = locate(time, rest, noise, times, apart=_APART[0])
-    if all(peak.shares == 1 for peak in first):
-        return tuple(names), [first], tuple(left_out)
-    others = [locate(time, rest, noise, times, apart=apart) for apart in _APART[1:]]
-    return tuple(names), [first, *others], tuple(left_out)
+def _needed(
+    trace: Trace, conditions: Conditions, found: Look, shared: Sequence[tuple[str, ...]], ways: Ways
+) -> tuple[Look, Minimum]:
+    """Under each shared maximum the analyte nearest to it, and those that explain it better beyond doubt."""
+
+    def tried(names: Sequence[str]) -> tuple[Look, Minimum, float]:
+        seen = look(trace, conditions, found.only(names), baseline_order=ways.baseline_order)
+        minimum = _minimum(trace, conditions, seen, ways)
+        least = trace.signal.size * (ROUNDING * float(np.abs(trace.signal).max())) ** 2
+        return seen, minimum, _criterion(minimum, least)
+
+    others = [name for group in shared for name in group[1:]]
+    best = tried([name for name in found.names if name not in others])
+    for name in others:
+        with_it = tried([*best[0].names, name])
+        absent = with_it[0].names.index(name) in with_it[1].problem.absent
+        if with_it[1].best.converged and not absent and with_it[2] < best[2] - BEYOND_DOUBT:
+            best = with_it
+    return replace(best[0], left_out=found.left_out), best[1]
 
 
-def _refuse_early(peaks: Sequence[Peak], t0_s: float, late_s: float) -> None:
-    """A tall peak well before the hold-up time would stay in the residual, and spoil its neighbours' fit."""
-    tall = _TALL * max((peak.height for peak in peaks), default=0.0)
-    early = [peak for peak in peaks if peak.mean_s - late_s < _EARLY * t0_s and peak.height >= tall]
-    if early:
-        fix = "Mend --t0-s, begin the --window-s after that peak, or name what to fit with --analytes."
-        expected = f"no tall peak before the hold-up time, {t0_s:.6g} s"
-        raise InputError("trace", expected=expected, got=f"one at {early[0].apex_s:.6g} s", fix=fix)
+def _criterion(minimum: Minimum, least: float = 0.0) -> float:
+    """The kinetic family's AICc; `least`: a sum of squares below which there is only rounding."""
+    parameters = len(minimum.best.p) - len(minimum.bounds.fixed) + len(minimum.best.place.design)
+    return aicc(max(minimum.best.place.rss, least), minimum.problem.signal.size, parameters)
+
+
+def _minimum(trace: Trace, conditions: Conditions, found: Look, ways: Ways) -> Minimum:
+    model = _model(trace, conditions, found.names, ways)
+    problem = Problem(trace.signal, model, polynomial(trace.time_s, ways.baseline_order))
+    _check_size(problem)
+    starts = [_start(model, conditions, peaks, ways) for peaks in found.seen]
+    if found.shared:
+        starts += _unequal(starts[0], found)
+    return minimise(problem, starts)
+
+
+def _unequal(start: Array, found: Look) -> list[Array]:
+    """Starts whose earlier parts of a maximum are the narrower ones, and the wider ones.
+
+    A small narrow peak before a wide one resembles a large one before a small: two minima.
+    """
+    tilt = np.zeros(len(start))
+    for group in found.shared:
+        members = sorted((found.names.index(name) for name in group), key=lambda i: found.times_s[i])
+        tilt[len(found.names) + np.array(members)] = np.linspace(_TILT, -_TILT, len(members))
+    return [start + tilt, start - tilt]
 
 
 def _model(trace: Trace, conditions: Conditions, names: tuple[str, ...], ways: Ways) -> KineticModel:
@@ -268,11 +277,8 @@ def _certain(
         covariance = covariance_of(minimum.problem, minimum.best, minimum.bounds)
         if ways.interval == "covariance" or not minimum.best.converged:
             return minimum, covariance, {}
-        profile = Profile(minimum.problem, minimum.best, minimum.bounds, covariance, ways.level)
-        size = len(minimum.best.p)
         try:
-            ends = {i: profile.of_parameter(i) for i in range(size) if i not in minimum.bounds.fixed}
-            ends |= {size + i: profile.of_area(i) for i in minimum.problem.free}
+            ends = _profiled(minimum, covariance, ways.level)
         except BetterFit as better:
             minimum = again(minimum, better.p)
             continue
@@ -282,11 +288,34 @@ def _certain(
     return replace(minimum, best=best), covariance, {}
 
 
+def _profiled(
+    minimum: Minimum, covariance: Covariance, level: float
+) -> dict[int, tuple[float | None, float | None]]:
+    """The ends by index, over all minima that the threshold lets in: peaks that fuse have two of them."""
+    problem, bounds, size = minimum.problem, minimum.bounds, len(minimum.best.p)
+    least = minimum.best.place.rss
+    profiles = [Profile(problem, minimum.best, bounds, covariance, level, least)]
+    for other in minimum.others:
+        beside = Profile(problem, other, bounds, covariance_of(problem, other, bounds), level, least)
+        profiles += [beside] if beside.reached else []
+    found = {
+        **{i: [one.of_parameter(i) for one in profiles] for i in range(size) if i not in bounds.fixed},
+        **{size + i: [one.of_area(i) for one in profiles] for i in problem.free},
+    }
+    return {i: _hull(ends) for i, ends in found.items()}
+
+
+def _hull(ends: Sequence[tuple[float | None, float | None]]) -> tuple[float | None, float | None]:
+    """From the lowest end to the highest; open where one is."""
+    low = [low for low, _ in ends if low is not None]
+    high = [high for _, high in ends if high is not None]
+    return min(low) if len(low) == len(ends) else None, max(high) if len(high) == len(ends) else None
+
+
 def _families(minimum: Minimum, model: KineticModel, ways: Ways) -> tuple[Ranked, ...]:
     """The kinetic family, and the two empirical ones fitted from its minimum, by AICc."""
     points, linear = minimum.problem.signal.size, len(minimum.best.place.design)
-    moving = len(minimum.best.p) - len(minimum.bounds.fixed)
-    found = {"kinetic": aicc(minimum.best.place.rss, points, moving + linear)}
+    found = {"kinetic": _criterion(minimum)}
     present = list(minimum.problem.free)
     if ways.rank and present:
         p = minimum.best.p

@@ -6,20 +6,22 @@ import numpy as np
 
 from medidiff.domains.chromatography.fitting.certainty.intervals import Estimate
 from medidiff.domains.chromatography.fitting.certainty.judgement import (
+    BEYOND_DOUBT,
     FEWEST_POINTS,
     FUSED,
     NON_KINETIC,
+    ONE_PEAK,
     OVERLAP,
     RANDOM,
+    ROUNDING,
     resolutions,
 )
 from medidiff.domains.chromatography.fitting.estimates import Analyte
 from medidiff.domains.chromatography.fitting.fit import Fit
 from medidiff.domains.chromatography.model.plausible import hold_up_notes
+from medidiff.uncertainty import correlation_of
 
-_WORSE = 10.0  # AICc: a family that is so much better is better beyond doubt (Burnham and Anderson 2002)
 _RHAT = 1.01
-_ROUNDING = 1e-9  # of the highest point
 
 
 def flags_of(fit: Fit, index: int) -> tuple[str, ...]:
@@ -49,6 +51,11 @@ def remarks(fit: Fit) -> list[str]:
         found.append(_singular(fit))
     if fit.left_out:
         found.append(f"no peak where the system expects it, left out: {', '.join(fit.left_out)}")
+    for name, other in fit.hidden:
+        found.append(
+            f"{name} shares a maximum with {other}, which explains it alone, and was left out: "
+            "name both with --analytes to fit both"
+        )
     return found + _about_start(fit) + _about_overlap(fit) + _about_analytes(fit) + _about_residuals(fit)
 
 
@@ -72,13 +79,18 @@ def _about_start(fit: Fit) -> list[str]:
 
 
 def _about_overlap(fit: Fit) -> list[str]:
-    found = []
+    found = [
+        f"{', '.join(names)}: to these data they are one peak, and which of them has it is arbitrary"
+        for names in _maxima(fit)
+        if set(names) & {fit.model.names[i] for i in fit.minimum.problem.absent}
+    ]
     for first, second, resolution in _neighbours(fit):
-        if resolution >= OVERLAP:
-            continue
         names = f"{first.name} and {second.name} overlap (resolution {resolution:.2f})"
-        if resolution < FUSED:
+        near = resolution < OVERLAP or any({first.name, second.name} <= set(names) for names in _maxima(fit))
+        if resolution < FUSED or (near and _arbitrary(fit, first, second)):
             found.append(f"{names}: to these data they are one peak, and their parts are arbitrary")
+        elif resolution >= OVERLAP:
+            continue
         elif fit.ways.interval == "covariance":
             found.append(f"{names}: intervals by covariance are too short there; take --interval profile")
         else:
@@ -111,7 +123,7 @@ def _about_analytes(fit: Fit) -> list[str]:
 
 def _about_residuals(fit: Fit) -> list[str]:
     found: list[str] = []
-    if fit.covariance.sigma < _ROUNDING * float(np.abs(fit.trace.signal).max()):
+    if fit.covariance.sigma < ROUNDING * float(np.abs(fit.trace.signal).max()):
         return found  # of a simulation without noise: what is left is rounding
     if fit.covariance.inflation > 1:
         found.append(
@@ -122,7 +134,7 @@ def _about_residuals(fit: Fit) -> list[str]:
         found.append(f"the residuals are not random (runs test, z {fit.runs[0]:.1f}): look at the picture")
     best = fit.families[0]
     kinetic = next(family for family in fit.families if family.name == "kinetic")
-    if kinetic.difference > _WORSE:
+    if kinetic.difference > BEYOND_DOUBT:
         found.append(
             f"a shape without physics ({best.name}) explains it better, AICc by {kinetic.difference:.0f}"
         )
@@ -142,6 +154,40 @@ def _neighbours(fit: Fit) -> list[tuple[Analyte, Analyte, float]]:
     order, found = resolutions(centres, sigma)
     inside = [fit.analytes[present[i]] for i in order]
     return [(a, b, float(rs)) for a, b, rs in zip(inside[:-1], inside[1:], found, strict=True)]
+
+
+def _maxima(fit: Fit) -> list[tuple[str, ...]]:
+    """The names that started as parts of one maximum, together."""
+    groups: dict[float, list[str]] = {}
+    for name, peak in zip(fit.model.names, fit.seen, strict=True):
+        if peak.shares > 1:
+            groups.setdefault(peak.maximum_s, []).append(name)
+    return [tuple(names) for names in groups.values()]
+
+
+def _arbitrary(fit: Fit, first: Analyte, second: Analyte) -> bool:
+    """Whether an area of two is less certain than it is large.
+
+    Or whether one is nothing but what the other leaves, while the residuals tell of a misfit, which intervals
+    know nothing of.
+    """
+    places = [fit.model.names.index(one.name) + len(fit.minimum.best.p) for one in (first, second)]
+    together = float(correlation_of(fit.covariance.matrix)[places[0], places[1]])
+    exchanged = together < -ONE_PEAK and _misfit(fit)
+    return exchanged or any(_wider(one.area) for one in (first, second))
+
+
+def _misfit(fit: Fit) -> bool:
+    """Whether more than rounding is left, and it is not random."""
+    rounding = fit.covariance.sigma < ROUNDING * float(np.abs(fit.trace.signal).max())
+    return not rounding and fit.runs[1] < RANDOM
+
+
+def _wider(area: Estimate) -> bool:
+    """Whether an interval is open, or wider than its value."""
+    if area.value is None or area.low is None or area.high is None:
+        return True
+    return area.high - area.low > area.value
 
 
 def _fused(fit: Fit) -> bool:

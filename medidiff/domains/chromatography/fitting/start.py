@@ -5,12 +5,13 @@
 (the cumulants of the kinetic model, arXiv:2501.00001's linear limit). A peak that stands alone gives m1 and
 m2 by its moments, another one by its apex and its width at half height, m2 = (FWHM/2.3548)^2.
 
-Noise is the median absolute second difference / sqrt 6. Maxima are looked for in the trace smoothed by
+Maxima are looked for in the trace smoothed by
 binomial weights 1 4 6 4 1, and must rise by eight times the noise that is left.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,9 +19,8 @@ import numpy as np
 
 from medidiff.domains.chromatography.fitting.solving.projection import polynomial
 from medidiff.domains.chromatography.fitting.solving.shapes import Array
+from medidiff.domains.chromatography.samples import FWHM_PER_SIGMA, vertex
 
-FWHM_OF_SIGMA = 2.3548200450309493
-_MAD = 0.6744897501960817 * 6**0.5  # of the second difference of white noise of unit variance
 _BINOMIAL = np.array([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
 _LEFT_NOISE = float(np.sqrt((_BINOMIAL**2).sum()))
 _PROMINENCE = 8.0  # times the noise that smoothing leaves
@@ -35,7 +35,7 @@ class Peak:
 
     apex_s, height above the rough baseline, mean_s and variance_s2 as the moments or the width tell them;
     points: samples across the width at half height. shares: how many named analytes this maximum has to
-    serve.
+    serve, and maximum_s where it lies.
     """
 
     apex_s: float
@@ -45,11 +45,7 @@ class Peak:
     points: float
     shares: int = 1
     seen: bool = True
-
-
-def noise_of(signal: Array) -> float:
-    """Standard deviation of white noise, from second differences; 0 for a smooth trace."""
-    return float(np.median(np.abs(np.diff(signal, 2)))) / _MAD
+    maximum_s: float = math.nan
 
 
 def rough_baseline(time_s: Array, signal: Array, order: int, noise: float) -> Array:
@@ -69,7 +65,11 @@ def rough_baseline(time_s: Array, signal: Array, order: int, noise: float) -> Ar
 
 
 def find_maxima(rest: Array, noise: float) -> list[int]:
-    """Indices of the maxima of a baseline-corrected trace that rise clearly above both of their valleys."""
+    """Indices of the maxima of a baseline-corrected trace that rise clearly above both of their valleys.
+
+    For peaks that somebody named: there the picker of `peaks`, which knows correlated noise, would cost the
+    half second that `scipy.signal` takes to load, as much as the whole fit.
+    """
     smooth = np.convolve(np.pad(rest, 2, mode="edge"), _BINOMIAL, mode="valid")
     least = _PROMINENCE * max(noise * _LEFT_NOISE, 1e-9 * float(np.abs(rest).max()))
     inside = smooth[1:-1]
@@ -81,7 +81,7 @@ def find_maxima(rest: Array, noise: float) -> list[int]:
 def picked(rest: Array) -> list[int]:
     """Indices of the peaks of a trace of which nobody named any: by the picker of `peaks`.
 
-    It knows correlated and digitised noise, but takes half a second to load, which named peaks need not.
+    It knows correlated and digitised noise; why named peaks do without it, `find_maxima` says.
     """
     from medidiff.domains.chromatography.peaks.noise import measure_noise
     from medidiff.domains.chromatography.peaks.picking import pick_peaks
@@ -126,7 +126,9 @@ def _measure(time_s: Array, rest: Array, top: int, tops: Sequence[int], noise: f
     after = min((other for other in tops if other > top), default=None)
     first = 0 if before is None else before + int(np.argmin(rest[before : top + 1]))
     last = len(rest) - 1 if after is None else top + int(np.argmin(rest[top : after + 1]))
-    apex, height = _apex(time_s, rest, top)
+    # Smoothing may have moved the maximum by a sample.
+    highest = max(top - 1, 0) + int(np.argmax(rest[max(top - 1, 0) : top + 2]))
+    apex, height = vertex(time_s, rest, highest)
     left, right = _half(time_s, rest, top, first, -1, height), _half(time_s, rest, top, last, 1, height)
     sides = [side for side in (left, right) if side is not None]
     step = float(np.median(np.diff(time_s)))
@@ -135,7 +137,7 @@ def _measure(time_s: Array, rest: Array, top: int, tops: Sequence[int], noise: f
     else:
         fwhm = 2 * abs(sides[0] - apex) if sides else float(time_s[last] - time_s[first]) / 2
     fwhm = max(fwhm, step)
-    sigma = fwhm / FWHM_OF_SIGMA
+    sigma = fwhm / FWHM_PER_SIGMA
     peak = Peak(apex, height, apex, sigma**2, fwhm / step)
     alone = len(sides) == 2 and max(abs(rest[first]), abs(rest[last])) < 0.02 * height
     return _by_moments(time_s, rest, peak, noise, first, last) if alone and height > _CLEAR * noise else peak
@@ -156,20 +158,6 @@ def _by_moments(time_s: Array, rest: Array, peak: Peak, noise: float, first: int
     if abs(mean - peak.apex_s) > sigma or not 0.6 < variance / peak.variance_s2 < 4:
         return peak
     return Peak(peak.apex_s, peak.height, mean, variance, peak.points)
-
-
-def _apex(time_s: Array, rest: Array, top: int) -> tuple[float, float]:
-    """Vertex of the parabola through the three highest samples."""
-    top = min(max(top, 1), len(rest) - 2)
-    top += int(np.argmax(rest[top - 1 : top + 2])) - 1
-    top = min(max(top, 1), len(rest) - 2)
-    a, b, c = rest[top - 1 : top + 2]
-    bend = a - 2 * b + c
-    if not bend < 0:
-        return float(time_s[top]), float(rest[top])
-    shift = float(np.clip(0.5 * (a - c) / bend, -1, 1))
-    step = float(time_s[top + 1] - time_s[top - 1]) / 2
-    return float(time_s[top]) + shift * step, float(b - 0.25 * (a - c) * shift)
 
 
 def _half(time_s: Array, rest: Array, top: int, end: int, way: int, height: float) -> float | None:
@@ -198,7 +186,7 @@ def _unseen(time_s: Array, rest: Array, time: float, seen: Sequence[Peak]) -> Pe
     step = float(np.median(np.diff(time_s)))
     width = min(seen, key=lambda peak: abs(peak.apex_s - time)).variance_s2 if seen else (5 * step) ** 2
     height = float(np.interp(time, time_s, rest))
-    return Peak(time, height, time, width, FWHM_OF_SIGMA * np.sqrt(width) / step, seen=False)
+    return Peak(time, height, time, width, FWHM_PER_SIGMA * np.sqrt(width) / step, seen=False)
 
 
 def _split(peak: Peak, times: Sequence[float], apart: float) -> list[Peak]:
@@ -214,5 +202,6 @@ def _split(peak: Peak, times: Sequence[float], apart: float) -> list[Peak]:
     own = sigma * float(np.sqrt(max(0.3, 1 - spread.var() / sigma**2)))
     points = peak.points * own / sigma
     return [
-        Peak(float(time), peak.height, float(time), float(own**2), float(points), count) for time in spread
+        Peak(float(at), peak.height, float(at), float(own**2), float(points), count, maximum_s=peak.apex_s)
+        for at in spread
     ]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from medidiff.domains.chromatography.chromatogram import Chromatogram
-from medidiff.domains.chromatography.fitting.certainty.judgement import saturated
 from medidiff.domains.chromatography.fitting.solving.shapes import Array
+from medidiff.domains.chromatography.samples import plateau
 from medidiff.errors import InputError
 
 _FEWEST = 16
@@ -46,7 +46,7 @@ def trace_of(chromatogram: Chromatogram, window_s: tuple[float, float] | None = 
         raise _bad("trace", f"at least {_FEWEST} samples", str(time.size), fix)
     if np.ptp(signal) == 0:
         raise _bad("trace", "a signal that changes", f"{signal[0]:g} throughout", "Choose another trace.")
-    if count := saturated(signal):
+    if count := plateau(signal, int(np.argmax(signal))):
         top = float(time[np.argmax(signal)])
         raise _bad(
             "trace",

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import minimum_filter1d
 
 from medidiff.domains.chromatography.peaks.noise import Noise, smoothed
-from medidiff.domains.chromatography.peaks.picking import Pick, flat_top, valleys
+from medidiff.domains.chromatography.peaks.picking import Pick, valleys
+from medidiff.domains.chromatography.samples import plateau
 
 RIDER = 10.0  # times as high: what a rider's parent is
 _RIDES = 0.25  # of the rider's height: the least height of its valley; below, a drop is as good
@@ -29,7 +30,6 @@ _FOOT = 2e-4  # of the height: where a peak has fallen to its baseline
 _LOW, _FLAT = 0.05, 1e-3  # of the height: a foot that is flat, and the change over a width that flat allows
 _BELOW = 2.0  # noises: a valley this far below its group's line is baseline
 _SMOOTHING = 0.25  # of a width
-_FLAT_TOP, _FLAT_SAMPLES = 0.1, 4  # of a peak's upper half, and samples: a plateau
 _NEAR_LIMIT = 0.05  # of the trace's range below its highest value
 
 Array = NDArray[np.float64]
@@ -234,9 +234,6 @@ def raw_area(time_s: Array, above: Array, extent: Extent) -> float:
 
 
 def saturated(signal: Array, extent: Extent) -> bool:
-    """Whether the peak has a flat top near the trace's limit, over at least a tenth of its upper half."""
-    at, part = extent.pick.index, signal[extent.start : extent.end + 1]
-    first, last = flat_top(signal, at)
-    upper = np.count_nonzero(part > (part.max() + part.min()) / 2)
-    high = signal[at] > signal.max() - _NEAR_LIMIT * float(np.ptp(signal))
-    return bool(high and last - first + 1 >= max(_FLAT_SAMPLES, _FLAT_TOP * upper))
+    """Whether the peak has a plateau near the trace's limit."""
+    high = signal[extent.pick.index] > signal.max() - _NEAR_LIMIT * float(np.ptp(signal))
+    return bool(high and plateau(signal, extent.pick.index, extent.start, extent.end))

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medidiff.domains.chromatography.peaks.baselines import BaselineChoice, baseline, lift_dips
+from medidiff.domains.chromatography.peaks.fitted import with_emgs
 from medidiff.domains.chromatography.peaks.integration import (
     RIDER,
     Extent,
     find_extents,
-    groups,
     line_baseline,
     manual_extents,
     raw_area,
@@ -24,7 +24,6 @@ from medidiff.domains.chromatography.peaks.integration import (
     skimmed,
     with_manual,
 )
-from medidiff.domains.chromatography.peaks.models import EMG, fit_emg
 from medidiff.domains.chromatography.peaks.noise import Noise, measure_noise, noise_range
 from medidiff.domains.chromatography.peaks.picking import THRESHOLD, pick_peaks
 from medidiff.domains.chromatography.peaks.shape import (
@@ -39,9 +38,6 @@ from medidiff.errors import InputError
 
 SNR_WIDTHS = 20.0  # FWHM around a peak's place: the pharmacopoeias' window; newer texts accept 5
 _FEW = 8  # samples across a FWHM
-_TOGETHER = 4  # EMGs in one fit
-_POOR = 0.05  # of the height: an EMG that leaves more as rms residual describes something else
-_DENSE = 30  # samples a FWHM that a fit sees: more cost time and tell nothing
 
 Array = NDArray[np.float64]
 
@@ -115,7 +111,7 @@ def measure_peaks(
     extents = skim_riders(time_s, above, extents, ratio=chosen.rider_ratio)
     peaks, shapes = _measured(time_s, signal, above, noise, extents, 1)
     if chosen.emg:
-        peaks = _fitted(time_s, above, extents, shapes, peaks)
+        peaks = with_emgs(time_s, above, extents, shapes, peaks)
     kept = [(peak, extent) for peak, extent in zip(peaks, extents, strict=True) if _large(peak, chosen)]
     found = _with_neighbours([peak for peak, _ in kept])
     if chosen.negative_s:
@@ -271,76 +267,6 @@ def _with_noise(
         spread = noise_range(time_s, rest, still, at_s=peak.retention_time_s, width_s=width)
         snr = 2 * abs(peak.height) / spread if spread > 0 else math.nan
         found.append(replace(peak, snr=snr, snr_sd=abs(peak.height) / noise.sd if noise.sd else math.nan))
-    return found
-
-
-def _fitted(
-    time_s: Array, above: Array, extents: Sequence[Extent], shapes: Sequence[Shape], peaks: Sequence[Peak]
-) -> list[Peak]:
-    """The peaks with their EMGs; neighbours that share a valley are fitted together."""
-    found = list(peaks)
-    place = {id(extent): i for i, extent in enumerate(extents)}
-    for run in groups(extents):
-        for part in _parts(above, run):
-            members = [place[id(extent)] for extent in part]
-            fits = _fit_part(time_s, above, part, [shapes[i] for i in members], [peaks[i] for i in members])
-            for i, (emg, residual) in zip(members, fits, strict=True):
-                found[i] = (
-                    replace(
-                        found[i],
-                        area_fitted=emg.area,
-                        emg_mean_s=emg.mean_s,
-                        emg_sigma_s=emg.sigma_s,
-                        emg_tau_s=emg.tau_s,
-                        emg_residual=residual,
-                    )
-                    if emg is not None
-                    else replace(found[i], flags=(*found[i].flags, "emg failed"))
-                )
-    return found
-
-
-def _parts(above: Array, run: list[Extent]) -> list[list[Extent]]:
-    """A long run, cut at its lowest valleys into fits of at most a few peaks."""
-    if len(run) <= _TOGETHER:
-        return [run]
-    cut = 1 + int(np.argmin([above[extent.end] for extent in run[:-1]]))
-    return [*_parts(above, run[:cut]), *_parts(above, run[cut:])]
-
-
-def _fit_part(
-    time_s: Array, above: Array, part: list[Extent], shapes: Sequence[Shape], peaks: Sequence[Peak]
-) -> list[tuple[EMG | None, float]]:
-    """The EMG and relative residual of each peak; None where a plateau, an edge or the fit forbids one."""
-    start, end = part[0].start, max(extent.end for extent in part)
-    widths = [shape.fwhm_s for shape in shapes if shape.fwhm_s > 0]
-    failed: list[tuple[EMG | None, float]] = [(None, math.nan)] * len(part)
-    if not widths or any({"saturated", "edge"} & set(peak.flags) for peak in peaks):
-        return failed
-    step = float((time_s[-1] - time_s[0]) / (time_s.size - 1))
-    every = slice(start, end + 1, max(int(min(widths) / step / _DENSE), 1))
-    starts = [
-        (
-            shape.retention_s,
-            shape.height,
-            shape.fwhm_s if shape.fwhm_s > 0 else min(widths),
-            shape.asymmetry10,
-        )
-        for shape in shapes
-    ]
-    try:
-        fit = fit_emg(time_s[every], above[every], starts)
-    except InputError:  # too few samples for so many parameters
-        return failed
-    if not fit.converged:
-        return failed
-    found: list[tuple[EMG | None, float]] = []
-    for emg, extent, shape in zip(fit.peaks, part, shapes, strict=True):
-        own = slice(extent.start, extent.end + 1, every.step)
-        rest = above[own] - sum(other(time_s[own]) for other in fit.peaks)
-        residual = float(np.sqrt(np.mean(rest**2))) / abs(shape.height)
-        fits = emg.area > 0 and residual < _POOR and abs(emg.mean_s - shape.retention_s) < 2 * max(widths)
-        found.append((emg, residual) if fits else (None, math.nan))
     return found
 
 

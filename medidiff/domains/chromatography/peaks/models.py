@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from medidiff.domains.chromatography.emg import emg
-from medidiff.domains.chromatography.peaks.picking import FWHM_PER_SIGMA
+from medidiff.domains.chromatography.samples import FWHM_PER_SIGMA
 from medidiff.errors import InputError
 
 Array = NDArray[np.float64]
 
-_EVALUATIONS = 30
+_EVALUATIONS = 100
 _LEAST, _MOST = 0.02, 0.998  # tau over sqrt(s^2 + tau^2): below, a Gaussian; above, an exponential
 _FEW = 8  # samples across a FWHM: fewer leave tau to chance
 

@@ -1,6 +1,6 @@
 """The noise of a trace, as a peak meets it.
 
-White noise from second differences:  sd = MAD(y[i-1] - 2 y[i] + y[i+1]) / (0.6745 sqrt 6).
+White noise is taken from second differences (`samples.white_noise`).
 
 A detector's filter correlates neighbours, so that this falls short of the wander that looks like a small
 peak. What a peak of FWHM w must stand out from is the same contrast at its own width,
@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import convolve1d
 from scipy.signal import find_peaks, peak_prominences, peak_widths, savgol_filter
 
-_MAD = 0.6744897501960817  # of a standard normal
+from medidiff.domains.chromatography.samples import white_noise
+
 _CLEAR = 10.0  # white noises, and
 _SHARE = 0.005  # of the trace's range: what is a peak beyond doubt, to measure widths on
 _QUIETEST, _FACTOR, _ROUNDS = 0.1, 3.0, 10
@@ -60,14 +61,6 @@ def measure_noise(signal: NDArray[np.float64]) -> Noise:
     quiet = rms <= max(limit, 1e-12 * float(np.ptp(signal)))
     sd = float(np.median(rms[quiet])) / math.sqrt(1.5)
     return Noise(white, max(sd, white / math.sqrt(max(width / 2, 1))), width, widest, quiet)
-
-
-def white_noise(signal: NDArray[np.float64]) -> float:
-    """Standard deviation of white noise, from second differences; 0 for fewer than 3 samples."""
-    if signal.size < 3:
-        return 0.0
-    second = np.diff(signal, 2)
-    return float(np.median(np.abs(second - np.median(second)))) / (_MAD * math.sqrt(6))
 
 
 def clear_widths(signal: NDArray[np.float64], white: float) -> tuple[float, float]:

@@ -1,8 +1,8 @@
 """Where peaks are: apexes that stand out from the noise, valleys between them, shoulders on their flanks.
 
 An apex is a maximum of the smoothed trace (Savitzky and Golay over half a peak's width) whose prominence
-exceeds `threshold` noises at peak width: 10, the usual limit of quantification. It needs no baseline. The
-apex itself lies on a parabola through the highest sample and its neighbours. Shoulders are in `shoulders.py`.
+exceeds `threshold` noises at peak width: 10, the usual limit of quantification. It needs no baseline.
+Shoulders are in `shoulders.py`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from scipy.signal import find_peaks, peak_prominences
 
 from medidiff.domains.chromatography.peaks.noise import Noise, smoothed
+from medidiff.domains.chromatography.samples import flat_top
 
 THRESHOLD = 10.0
-FWHM_PER_SIGMA = 2.354820045030949  # sqrt(8 ln 2)
 BENDING = 0.75  # of a width: what second derivatives are taken over
 _SMOOTHING = 0.5  # of a peak's width
 _REAL = 0.3  # of the prominence in the smoothed trace: what must stand out in the trace itself
-_EQUAL, _PLATEAU = 2e-4, 4  # of the range; samples running
+_PLATEAU = 4  # samples running
 _EDGE = 2  # samples: an apex at the very end of a trace was not recorded whole
 
 
@@ -54,23 +54,6 @@ def pick_peaks(signal: NDArray[np.float64], noise: Noise, *, threshold: float = 
     ]
     found = _one_a_plateau(signal, list({pick.index: pick for pick in found}.values()))
     return sorted(found, key=lambda pick: pick.index)
-
-
-def apex(time_s: NDArray[np.float64], signal: NDArray[np.float64], index: int) -> tuple[float, float]:
-    """Time and height of the parabola through a sample and its neighbours, on any rising axis.
-
-    The sample itself at an end of the trace and on a plateau.
-    """
-    if not 0 < index < signal.size - 1:
-        return float(time_s[index]), float(signal[index])
-    left, right = time_s[index - 1] - time_s[index], time_s[index + 1] - time_s[index]
-    down, up = signal[index - 1] - signal[index], signal[index + 1] - signal[index]
-    curvature = (up / right - down / left) / (right - left)
-    slope = down / left - curvature * left
-    if curvature == 0:
-        return float(time_s[index]), float(signal[index])
-    shift = float(np.clip(-slope / (2 * curvature), left, right))
-    return float(time_s[index] + shift), float(signal[index] + slope * shift + curvature * shift**2)
 
 
 def valleys(signal: NDArray[np.float64], noise: Noise, picks: list[Pick]) -> list[int]:
@@ -118,15 +101,3 @@ def _one_a_plateau(signal: NDArray[np.float64], found: list[Pick]) -> list[Pick]
         if middle not in kept or kept[middle].prominence < pick.prominence:
             kept[middle] = Pick(middle, prominence=pick.prominence)
     return list(kept.values())
-
-
-def flat_top(signal: NDArray[np.float64], index: int) -> tuple[int, int]:
-    """First and last of the samples running around one that equal it, to 2e-4 of the trace's range.
-
-    A detector at its limit still jitters by that; a Gaussian's top stays as near to its height over 2 % of
-    its FWHM.
-    """
-    apart = np.abs(signal - signal[index]) > _EQUAL * float(np.ptp(signal))
-    before, after = np.flatnonzero(apart[:index]), np.flatnonzero(apart[index + 1 :])
-    start = int(before[-1]) + 1 if before.size else 0
-    return start, index + int(after[0]) if after.size else signal.size - 1

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
 from medidiff.domains.chromatography.peaks.noise import smoothed
-from medidiff.domains.chromatography.peaks.picking import apex
+from medidiff.domains.chromatography.samples import vertex
 
 PLATES_HALF, PLATES_TANGENT = 5.54, 16.0
 _CLEAN = 1e-4  # of the height
@@ -74,12 +74,12 @@ def measure_shape(time_s: Array, above: Array, index: int, *, white: float = 0.0
     height = float(above[index])
     mean, variance = moments(time_s, above)
     if time_s.size < _LEAST or height <= 0:
-        return Shape(*apex(time_s, above, index), mean_s=mean, variance_s2=variance)
+        return Shape(*vertex(time_s, above, index), mean_s=mean, variance_s2=variance)
     if white > _CLEAN * height:
         above = smoothed(above, _SMOOTHING * _samples(above, index), order=4)
         index = int(np.argmax(above))
     spline = CubicSpline(time_s, above)
-    retention, height = _summit(spline, *apex(time_s, above, index))
+    retention, height = _summit(spline, *vertex(time_s, above, index))
     half, five, ten = (_crossings(spline, time_s, above, index, share * height) for share in (0.5, 0.05, 0.1))
     return Shape(
         retention,
@@ -178,7 +178,7 @@ def _tangent_width(spline: CubicSpline, half: tuple[float, float]) -> float:
         time_s = time_s[(time_s >= spline.x[0]) & (time_s <= spline.x[-1])]
         slopes = sign * spline(time_s, 1)
         best = int(np.argmax(slopes))
-        steepest, slope = apex(time_s, slopes, best)
+        steepest, slope = vertex(time_s, slopes, best)
         if not slope > 0:
             return math.nan
         feet.append(steepest - float(spline(steepest)) / (sign * slope))

@@ -18,13 +18,8 @@ from scipy.signal import find_peaks, peak_prominences, peak_widths
 
 from medidiff.domains.chromatography.peaks.baselines import envelope
 from medidiff.domains.chromatography.peaks.noise import Noise, smoothed
-from medidiff.domains.chromatography.peaks.picking import (
-    BENDING,
-    FWHM_PER_SIGMA,
-    THRESHOLD,
-    Pick,
-    flat_top,
-)
+from medidiff.domains.chromatography.peaks.picking import BENDING, THRESHOLD, Pick
+from medidiff.domains.chromatography.samples import FWHM_PER_SIGMA, flat_top
 
 _REACH = 4.0  # widths on either side: where a peak's flanks are looked at
 _APART = 0.6  # of a width: nearer than this to an apex, a bend belongs to it

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from medidiff.atomic import writing_file
+from medidiff.domains.chromatography.tables import cell, write_csv
 
 UNKNOWN = math.nan
 
@@ -124,20 +122,3 @@ class PeakTable:
     def write(self, path: Path) -> None:
         """Write CSV with one header line."""
         write_csv(path, self.columns, self.rows())
-
-
-def cell(value: object) -> str:
-    """What stands in a CSV for a value; unknown (NaN, None) is empty, flags are joined by semicolons."""
-    if isinstance(value, tuple):
-        return ";".join(map(str, value))
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return ""
-    return repr(float(value)) if isinstance(value, float) else str(value)
-
-
-def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Write rows of cells under one header line, whole or not at all."""
-    with writing_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)

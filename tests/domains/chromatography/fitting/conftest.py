@@ -53,17 +53,22 @@ def btex_trace(btex: System) -> Callable[..., Truth]:
 def pair() -> Callable[..., Truth]:
     """`pair(resolution, noise=0.01, seed=0)`: two kinetic peaks, t0 85.75 s, a rectangle of 1 s."""
 
-    def make(resolution: float, noise: float = 0.01, seed: int = 0) -> Truth:
+    def make(
+        resolution: float,
+        noise: float = 0.01,
+        seed: int = 0,
+        areas: tuple[float, float] = (10.0, 6.0),
+    ) -> Truth:
         time, t0, kd = 150 + 0.05 * np.arange(1401), 85.75, np.array([30.0, 26.0])
         first = np.sqrt(2 * 1.05 * t0 / 30)
         k = 1.05
         for _ in range(30):
             k = 1.05 + 2 * resolution * (first + np.sqrt(2 * k * t0 / 26)) / t0
-        column, areas = Transport(("first", "second"), t0, np.array([1.05, k]), kd), np.array([10.0, 6.0])
-        clean = areas @ fft_curves(time, column, Rectangle(1.0)).c
+        column, weights = Transport(("first", "second"), t0, np.array([1.05, k]), kd), np.array(areas)
+        clean = weights @ fft_curves(time, column, Rectangle(1.0)).c
         rng = np.random.default_rng(np.random.SeedSequence((seed, 2)))
         line = 0.3 + 0.1 * np.linspace(-1, 1, time.size)
         signal = clean + line + noise * clean.max() * rng.standard_normal(time.size)
-        return Truth(Chromatogram(time, signal), column, areas, clean)
+        return Truth(Chromatogram(time, signal), column, weights, clean)
 
     return make

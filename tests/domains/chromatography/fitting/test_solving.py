@@ -187,3 +187,11 @@ def test_golay_follows_k(btex: System) -> None:
     slow = gather_conditions(t0_s=2 * column.t0_s, dispersion="molecular", **settings)
     assert slow.peclet(names)(column.k) == pytest.approx(btex.transport("molecular").peclet / 2)
     assert any("is not the system's" in note for note in slow.notes)
+
+
+def test_a_peak_may_not_leave_the_trace() -> None:
+    """Outside, its column is nothing but a tail, which an area of any size fits."""
+    model = _kinetic(injection=Rectangle(1.0), detector_s=0.0, shared=())
+    low, high = model.limits(np.log([1.05, 1.25, 30.0, 26.0]))
+    assert 85.75 * (1 + np.exp(low[:2])) == pytest.approx([_TIME[0]] * 2)
+    assert 85.75 * (1 + np.exp(high[:2])) == pytest.approx([_TIME[-1]] * 2)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from medidiff.domains.chromatography.chromatogram import Chromatogram
-from medidiff.domains.chromatography.fitting.certainty.judgement import saturated
 from medidiff.domains.chromatography.fitting.conditions import Conditions, wanted_analytes
-from medidiff.domains.chromatography.fitting.start import locate, noise_of, rough_baseline
+from medidiff.domains.chromatography.fitting.start import locate, rough_baseline
 from medidiff.domains.chromatography.fitting.trace import trace_of
 from medidiff.domains.chromatography.model.injection import Rectangle
+from medidiff.domains.chromatography.samples import plateau, white_noise
 from medidiff.errors import InputError
 
 _TIME = np.arange(0.0, 200.0, 0.1)
@@ -27,8 +27,8 @@ def _noise(sd: float, seed: int = 0) -> np.ndarray:
 
 def test_noise_of_white_noise_under_peaks() -> None:
     """2000 samples: the median absolute deviation errs by 2.6 %; peaks are smooth."""
-    assert noise_of(_noise(0.02) + _gauss(100, 3)) == pytest.approx(0.02, rel=0.1)
-    assert noise_of(_gauss(100, 3)) < 1e-4
+    assert white_noise(_noise(0.02) + _gauss(100, 3)) == pytest.approx(0.02, rel=0.1)
+    assert white_noise(_gauss(100, 3)) < 1e-4
 
 
 def test_a_rough_baseline_passes_under_the_peaks() -> None:
@@ -67,11 +67,17 @@ def test_names_that_share_a_maximum_start_apart(times: tuple[float, ...]) -> Non
 
 def test_a_plateau_is_seen_and_a_digitised_apex_is_none() -> None:
     peak = 1000 * np.exp(-0.5 * ((_TIME - 100) / 4) ** 2)
-    assert saturated(np.minimum(peak, 700) + 0) > 20
-    assert saturated(np.round(peak)) == 0
-    assert saturated(peak) == 0
-    assert saturated(np.round(peak / 50)) == 0
-    assert saturated(np.minimum(peak + _noise(3), 900)) > 10
+
+    def flat(signal: np.ndarray) -> int:
+        return plateau(signal, int(np.argmax(signal)))
+
+    assert flat(np.minimum(peak, 700) + 0) > 20
+    assert flat(np.round(peak)) == 0
+    assert flat(peak) == 0
+    assert flat(np.round(peak / 50)) == 0
+    assert flat(np.minimum(peak + _noise(3), 900)) > 10
+    dip = 5000 * np.exp(-0.5 * ((_TIME - 20) / 2) ** 2)
+    assert flat(np.minimum(peak - dip, 700)) > 20
 
 
 def test_names_and_times() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medidiff.domains.chromatography.peaks.noise import measure_noise, noise_range, smoothed, white_noise
+from medidiff.domains.chromatography.peaks.noise import measure_noise, noise_range, smoothed
+from medidiff.domains.chromatography.samples import white_noise
 
 
 def peaks(points: int, every: int, sigma: float) -> np.ndarray:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from medidiff.domains.chromatography.peaks.noise import measure_noise
-from medidiff.domains.chromatography.peaks.picking import Pick, apex, pick_peaks, valleys
+from medidiff.domains.chromatography.peaks.picking import Pick, pick_peaks, valleys
 from medidiff.domains.chromatography.peaks.shoulders import with_shoulders
+from medidiff.domains.chromatography.samples import vertex
 
 
 def gauss(at: np.ndarray, centre: float, sigma: float, height: float = 1.0) -> np.ndarray:
@@ -96,13 +97,13 @@ def test_tailing_peaks_have_no_shoulder() -> None:
 @pytest.mark.parametrize("step", [(1.0, 1.0), (0.5, 1.5), (2.0, 0.25)])
 def test_the_apex_of_a_parabola_is_exact_on_any_axis(step: tuple[float, float]) -> None:
     time = np.array([-step[0], 0.0, step[1]])
-    assert apex(time, 3 - 2 * (time - 0.1) ** 2, 1) == pytest.approx((0.1, 3.0), abs=1e-12)
+    assert vertex(time, 3 - 2 * (time - 0.1) ** 2, 1) == pytest.approx((0.1, 3.0), abs=1e-12)
 
 
 def test_the_apex_at_an_end_and_on_a_plateau_is_the_sample() -> None:
     time = np.arange(3.0)
-    assert apex(time, np.array([3.0, 2.0, 1.0]), 0) == (0.0, 3.0)
-    assert apex(time, np.ones(3), 1) == (1.0, 1.0)
+    assert vertex(time, np.array([3.0, 2.0, 1.0]), 0) == (0.0, 3.0)
+    assert vertex(time, np.ones(3), 1) == (1.0, 1.0)
 
 
 def test_a_valley_is_the_lowest_sample_between() -> None:

@@ -16,7 +16,8 @@ from medidiff.domains.chromatography.analysis.method_file import applied_method
 from medidiff.domains.chromatography.analysis.standards.indices import minutes_note, retention_indices
 from medidiff.domains.chromatography.chromatogram import Chromatogram
 from medidiff.domains.chromatography.figures.peaks import draw_peaks
-from medidiff.domains.chromatography.peaks.table import Peak, cell, write_csv
+from medidiff.domains.chromatography.peaks.table import Peak
+from medidiff.domains.chromatography.tables import cell, write_csv
 from medidiff.runs.clock import Clock, finish_report
 from medidiff.runs.provenance import provenance
 from medidiff.runs.report import start_report

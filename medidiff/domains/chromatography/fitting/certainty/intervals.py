@@ -1,7 +1,8 @@
 """Intervals of a fit: by the covariance, and by the profile of the likelihood.
 
     covariance   C = s^2 f (X X')^-1, X = [design, slopes], s^2 = RSS/(points - all parameters); value +- t sd
-    profile      where RSS(theta) - RSS_min = s^2 f F(level; 1, dof), all other parameters refitted
+    profile      where RSS(theta) - RSS_min = s^2 f F(level; 1, dof), all other parameters refitted; of
+                 several minima below that threshold from the lowest of their ends to the highest
     correlation  f = (1 + a)/(1 - a), a the lag-1 correlation of the residuals, where a > 3/sqrt(points); else
     1
 
@@ -120,13 +121,24 @@ class BetterFit(Exception):  # noqa: N818  no error: it carries a lower minimum 
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """What a profile needs of a finished fit."""
+    """What a profile needs of a finished fit: `best` is a minimum, `least` the lowest one's RSS."""
 
     problem: Problem
     best: Descent
     bounds: Bounds
     covariance: Covariance
     level: float
+    least: float
+
+    @property
+    def reached(self) -> bool:
+        """Whether this minimum lies below the threshold, counted from the lowest one."""
+        most = self._noise * float(fdtri(1, self.covariance.degrees, self.level))
+        return self.best.place.rss - self.least < most
+
+    @property
+    def _noise(self) -> float:
+        return self.covariance.sigma**2 * self.covariance.inflation
 
     def of_parameter(self, index: int) -> tuple[float | None, float | None]:
         """(low, high) of a nonlinear parameter; None for an end that lies beyond its limits."""
@@ -173,9 +185,9 @@ class Profile:
     ) -> float | None:
         """Where the signed root of the excess reaches its threshold: nearly linear, so by secants."""
         wanted = float(np.sqrt(fdtri(1, self.covariance.degrees, self.level)))
-        noise = self.covariance.sigma**2 * self.covariance.inflation
-        least = self.best.place.rss
-        inner, outer = (0.0, 0.0), (np.inf, np.inf)  # (distance, root) on either side of the threshold
+        noise, least = self._noise, self.least
+        here = float(np.sqrt(max(self.best.place.rss - least, 0.0) / noise))
+        inner, outer = (0.0, here), (np.inf, np.inf)  # (distance, root) on either side of the threshold
         distance, p = abs(half), self.best.p
         reach = abs(limit - value)
         for _ in range(_SIDES):

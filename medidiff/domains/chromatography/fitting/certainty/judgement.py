@@ -18,8 +18,11 @@ from medidiff.domains.chromatography.fitting.solving.shapes import Array
 
 OVERLAP = 0.5  # resolution below which the covariance's intervals are too short (coverage 0.85 to 0.93)
 FUSED = 0.1  # resolution below which two peaks are one to the data
+ONE_PEAK = 0.99995  # correlation of two areas: a misfit of half a percent moves all of one to the other
 NON_KINETIC = 0.5  # share of the variance above which kd is hardly seen
 FEWEST_POINTS = 8.0  # across the width at half height
+BEYOND_DOUBT = 10.0  # AICc: what is so much better is better beyond doubt (Burnham and Anderson 2002)
+ROUNDING = 1e-9  # of the highest point: of a simulation without noise what is left is rounding
 RANDOM = 1e-3  # the least probability of the runs that still counts as chance
 
 
@@ -67,27 +70,3 @@ def resolutions(centres: Array, sigma: Array) -> tuple[NDArray[np.intp], Array]:
     order = np.argsort(centres)
     apart, wide = np.diff(centres[order]), sigma[order]
     return order, np.asarray(apart / (2 * (wide[1:] + wide[:-1])))
-
-
-def saturated(signal: Array) -> int:
-    """How many samples lie on a plateau at the signal's maximum; 0 where there is none.
-
-    A digitised apex has equal samples too: as many as lie within one step of its top. Twice as many, and at
-    least four, are a plateau.
-    """
-    top = signal >= signal.max()
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], top.astype(int), [0]])))
-    lengths = edges[1::2] - edges[::2]
-    longest = int(lengths.max())
-    if longest < 4 or np.ptp(signal) == 0:
-        return 0
-    steps = np.abs(np.diff(signal))
-    quantum = float(steps[steps > 0].min()) if (steps > 0).any() else 0.0
-    # sd sqrt(2 q/h) on either side of a Gaussian's apex lies within q of its height h.
-    height = float(signal.max() - np.median(signal))
-    begin = int(edges[::2][np.argmax(lengths)])
-    half = signal > signal.max() - height / 2
-    left = begin - int(np.argmin(half[begin::-1])) if not half[: begin + 1].all() else 0
-    right = begin + int(np.argmin(half[begin:])) if not half[begin:].all() else len(signal)
-    allowed = 2 * (right - left) / 2.3548 * np.sqrt(2 * quantum / height) if height > 0 else 0.0
-    return longest if longest >= max(4.0, 2 * allowed + 1) else 0

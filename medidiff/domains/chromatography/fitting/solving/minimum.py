@@ -16,21 +16,41 @@ from medidiff.domains.chromatography.fitting.solving.descent import Bounds, Desc
 from medidiff.domains.chromatography.fitting.solving.projection import Problem
 from medidiff.domains.chromatography.fitting.solving.shapes import Array
 
+_APART = 1e-3  # of a logarithm: ends that differ by less are one minimum
+
 
 @dataclass(frozen=True, eq=False)
 class Minimum:
-    """Where a fit ended: the problem without its absent analytes, the place, and the limits that held."""
+    """Where a fit ended: the problem without its absent analytes, the place, and the limits that held.
+
+    others: higher minima of the same problem.
+    """
 
     problem: Problem
     best: Descent
     bounds: Bounds
+    others: tuple[Descent, ...] = ()
 
 
 def minimise(problem: Problem, starts: Sequence[Array]) -> Minimum:
-    """The lowest minimum reached from the starts, first without a sign for the areas, then with it."""
-    found = [_from(problem, start) for start in starts]
-    first = min(found, key=lambda one: (not one.best.converged, one.best.place.rss))
-    for _ in range(problem.model.analytes):
+    """The lowest minimum reached from the starts, each first without a sign for the areas, then with it."""
+    found = [_signed(_from(problem, start)) for start in starts]
+    first, *rest = sorted(found, key=lambda one: (not one.best.converged, one.best.place.rss))
+    return _beside(first, [one.best for one in rest if one.problem.absent == first.problem.absent])
+
+
+def _beside(lowest: Minimum, found: Sequence[Descent]) -> Minimum:
+    """With those of the other ends that are minima of their own."""
+    kept = [lowest.best]
+    for one in found:
+        if one.converged and all(np.abs(one.p - other.p).max() > _APART for other in kept):
+            kept.append(one)
+    return replace(lowest, others=tuple(kept[1:]))
+
+
+def _signed(first: Minimum) -> Minimum:
+    """The same minimum, or where areas are negative one without these analytes."""
+    for _ in range(first.problem.model.analytes):
         if (first.best.place.areas >= 0).all():
             break
         absent = first.problem.absent | _absent(first)
@@ -39,10 +59,12 @@ def minimise(problem: Problem, starts: Sequence[Array]) -> Minimum:
 
 
 def again(minimum: Minimum, start: Array) -> Minimum:
-    """The minimum reached from another start, within the same limits."""
+    """The minimum reached from another start, within the same limits; its areas are not negative either."""
     linear = len(minimum.best.place.design)
     best = descend(minimum.problem.project, start, minimum.bounds, linear=linear)
-    return replace(minimum, best=best)
+    found = _signed(replace(minimum, best=best, others=()))
+    same = found.problem.absent == minimum.problem.absent
+    return _beside(found, [minimum.best, *minimum.others] if same else [])
 
 
 def _from(problem: Problem, start: Array) -> Minimum:

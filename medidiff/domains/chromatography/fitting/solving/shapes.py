@@ -38,6 +38,7 @@ _OF_INJECTION = {"injection_width_s", "injection_tail_s"}
 _MOST_UNITS = 5e7  # transfer units: beyond, kinetics adds no width
 _FEWEST_UNITS, _FEWEST_LAGGED = 0.1, 45.0  # below, there is no peak; with a detector, the engine asks for 40
 _FASTEST = 0.02  # of a sample: a kinetic standard deviation below it cannot be seen
+_LEAST_K = 1e-4  # of a trace that begins before the hold-up time
 _REACH = 20.0  # the factor by which a shared parameter may leave its start
 _LONGEST_SHIFT = 1.5  # standard deviations that a peak may move in one step
 
@@ -166,11 +167,13 @@ class KineticModel:
         n, t0 = self.analytes, shared["t0_s"]
         span, step = np.ptp(self.time_s), np.ptp(self.time_s) / (self.time_s.size - 1)
         latest = max((self.time_s[-1] - t0) / t0, k.max() * 1.01)
+        earliest = (self.time_s[0] - t0) / t0
+        least = np.minimum(earliest, k / 1.01) if earliest > _LEAST_K else np.minimum(_LEAST_K, k / 2)
         fewest = _FEWEST_LAGGED if shared["detector_s"] else _FEWEST_UNITS
         slowest = np.maximum(2 * k * t0 / (span / 2) ** 2, fewest / (k * t0))
         fastest = np.minimum(2 * k * t0 / (_FASTEST * step) ** 2, _MOST_UNITS / (k * t0))
         near = np.log(_REACH)
-        low = np.concatenate([np.log(np.minimum(1e-4, k / 2)), np.log(slowest), p[2 * n :] - near])
+        low = np.concatenate([np.log(least), np.log(slowest), p[2 * n :] - near])
         high = np.concatenate(
             [np.full(n, np.log(latest)), np.log(np.maximum(fastest, 2 * slowest)), p[2 * n :] + near]
         )
