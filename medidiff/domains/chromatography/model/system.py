@@ -186,10 +186,18 @@ class System:
         if not far:
             return []
         worst = max(far, key=lambda name: far[name])
-        return [
+        said = (
             f"{to_celsius(kelvin):.0f} °C is more than {FAR_K:.0f} K from the characteristic temperature, "
             f"where retention is extrapolated ({worst}: {far[worst]:.0f} K): {', '.join(far)}"
-        ]
+        )
+        # The number of °C read as one of K, where that lies nearer to all of them.
+        meant = to_celsius(kelvin)
+        near = all(
+            abs(meant - a.retention.tchar_k) < far[a.name] / 2
+            for a in self.analytes
+            if isinstance(a.retention, KCentric) and a.name in far
+        )
+        return [f"{said}; was it meant in K, {to_celsius(meant):.0f} °C?" if near else said]
 
 
 def check_dispersion(dispersion: str) -> str:
