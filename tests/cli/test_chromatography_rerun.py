@@ -195,6 +195,13 @@ def test_a_system_of_ones_own_needs_no_file(
     assert shown(capsys)["identical"] is True
 
 
+def test_the_demo_is_done_again_without_a_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "chromatography", "--out", "o", "--quiet"]) == 0
+    capsys.readouterr()
+    assert rerun() == 0
+    assert shown(capsys)["kept"] is True
+
+
 def test_a_simulation_is_its_plate_heights_too(here: Path, run: Folder) -> None:
     run("simulate", "--plate-heights")
     assert rerun("--out", "again") == 0
