@@ -145,8 +145,8 @@ for row in batch.outputs["batch.csv"].rows:
         print(f"{row.file:<9}{row.peak.name:<13}{numbers}   {verdict[row.passed]}".rstrip())
 
 # %% [markdown]
-# The last rows are relative standard deviations over the five runs, in per cent. m- and p-xylene are one peak,
-# with the plates of a broad one, and symmetric enough to pass.
+# The last rows are relative standard deviations over the five runs, in per cent. m- and p-xylene are one
+# peak, with the plates of a broad one, and symmetric enough to pass.
 #
 # ## From areas to amounts
 #
