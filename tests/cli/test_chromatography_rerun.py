@@ -129,6 +129,8 @@ def test_the_same_bytes_come_again(
 def test_a_run_that_was_done_again_can_be_done_again(run: Folder, capsys: pytest.CaptureFixture[str]) -> None:
     """What the door read, and the whole of the options, stand in the new provenance too."""
     run(*RUNS[1][0])
+    options = json.loads(Path("o/provenance.json").read_text())["options"]
+    assert options["analytes"][0] == "benzene@206.87654321"
     assert rerun(*INPUT, "--out", "again") == 0
     capsys.readouterr()
     assert main(["rerun", "again/provenance.json", *INPUT, "--quiet", "--json"]) == 0

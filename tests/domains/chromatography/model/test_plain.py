@@ -27,7 +27,8 @@ from medidiff.errors import InputError
 
 BTEX = named_system("btex")
 RNG = np.random.default_rng(0)
-SAMPLED = SampledInjection(0.1 / 3 * np.arange(37), RNG.random(37))
+# Times and samples whose grid and area, taken anew, differ in the last bit from those they are.
+SAMPLED = SampledInjection(1.1401260053469118 + 0.15026641929965306 * np.arange(76), RNG.random(76))
 FIXED = Analyte("one", FixedRetention(2.0), gas_diffusion=1e-5, film_kd_per_s=3e3, langmuir_b_m3_mol=0.1)
 
 
