@@ -114,6 +114,14 @@ def test_python_blocks_use_public_names() -> None:
         assert imported <= set(ast.literal_eval(listed))
 
 
+def test_a_method_that_is_shown_is_one_that_is_read(tmp_path: Path) -> None:
+    from medidiff.domains.chromatography.analysis.method import read_method
+
+    (shown,) = blocks("yaml")
+    (tmp_path / "method.yaml").write_text(shown, encoding="utf-8")
+    assert [peak.name for peak in read_method(tmp_path / "method.yaml").peaks] == ["benzene", "toluene"]
+
+
 def test_a_pipeline_that_is_shown_is_the_one_that_runs() -> None:
     """`tests/transforms` and `tests/test_wheel.py` run the lines of the module's docstring."""
     tree = ast.parse((ROOT / "medidiff" / "transforms" / "__init__.py").read_text(encoding="utf-8"))

@@ -3,7 +3,7 @@
 | same versions, seed, input, options, and ...              | promise                                       |
 |-----------------------------------------------------------|-----------------------------------------------|
 | machine, threads, chunk, precision                        | identical bytes in every array                |
-| float32; other threads, chunk or processor                | RMS difference <= 0.1 % of the data range     |
+| float32, float64; other threads, chunk or processor       | RMS difference <= 0.1 % of the data range     |
 | one or both in bf16                                       | RMS <= 1 % of the range, PSNR within 0.1 dB   |
 | another device                                            | PSNR within 0.1 dB                            |
 """
@@ -38,7 +38,7 @@ class Promise:
 
 IDENTICAL = Promise("identical bytes", "same machine, threads, chunk, precision and versions", identical=True)
 FLOAT32 = Promise(
-    "RMS difference <= 0.1 % of the data range", "float32 on other threads, chunk or CPU", rms=1e-3
+    "RMS difference <= 0.1 % of the data range", "full precision on other threads, chunk or CPU", rms=1e-3
 )
 REDUCED = Promise(
     "RMS difference <= 1 % of the data range, PSNR within 0.1 dB",
@@ -131,7 +131,7 @@ def applicable(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[Pro
         return IDENTICAL, ()
     if "device" in changed or first["machine"].get("gpu") != second["machine"].get("gpu"):
         return DEVICE, changed
-    full = first.get("precision") == second.get("precision") == "float32"
+    full = {first.get("precision"), second.get("precision")} in ({"float32"}, {"float64"})
     return (FLOAT32 if full else REDUCED), changed
 
 

@@ -74,7 +74,8 @@ def provenance(
 
     verb: "reconstruct ct". options: every option with its resolved value. inputs, weights: name -> digest
     ("sha256:..." of voxels and affine; of the tensor file). precision: "float32", "bf16" ... . chunk: slices
-    a network takes at once. threads: by default torch's, else the cores this process may use.
+    a network takes at once. threads: by default torch's, else the cores this process may use, or
+    OMP_NUM_THREADS of them.
     """
     return {
         "schema": PROVENANCE_SCHEMA,
@@ -167,7 +168,9 @@ def _threads() -> int:
     torch: Any = sys.modules.get("torch")
     if torch is not None:
         return int(torch.get_num_threads())
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")  # which numpy's linear algebra follows, as torch does
+    return min(cores, int(asked)) if asked.isdecimal() and int(asked) else cores
 
 
 def _cpu_model() -> str:

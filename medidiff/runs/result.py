@@ -12,10 +12,12 @@ and none that leads out of the folder.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from medidiff.atomic import writing_file, writing_folder
@@ -132,7 +134,7 @@ class Result:
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write the run folder, whole or not at all, and return its path.
 
-        Numbers that are not finite become null, with a warning. Digests of the images go into the
+        Numbers that are not finite become null, with a warning. Digests of the outputs go into the
         provenance. Raises OutputError for a folder that is not empty (without `overwrite`) and for one that
         cannot be written.
         """
@@ -149,8 +151,9 @@ class Result:
         return folder
 
     def digests(self) -> dict[str, str]:
-        """File name -> "sha256:..." of each image's voxels and affine."""
-        return {name: out.digest() for name, out in self.outputs.items() if isinstance(out, Volume)}
+        """File name -> "sha256:..." of each image's voxels and affine, and of any other output's bytes."""
+        with TemporaryDirectory() as folder:
+            return {name: _digest(out, Path(folder) / Path(name).name) for name, out in self.outputs.items()}
 
     def _plain_report(self) -> dict[str, Any]:
         missing: list[str] = []
@@ -177,6 +180,16 @@ class Result:
             return cls(outputs, report, provenance)
         check_regular(picture, _LARGEST_FIGURE)
         return cls(outputs, report, provenance, _picture=picture.read_bytes())
+
+
+def _digest(output: Writable, path: Path) -> str:
+    """Of an image, or of the bytes that any other output writes at a place of its own."""
+    if isinstance(output, Volume):
+        return output.digest()
+    output.write(path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.unlink()
+    return f"sha256:{digest}"
 
 
 def _check_folder(folder: Path) -> None:

@@ -82,6 +82,19 @@ def test_a_trace_without_a_peak_is_refused(
     assert main([*words, "--end-s", "250", "--quiet"]) == 0
 
 
+def test_plate_heights_come_beside_the_trace(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The optimum of benzene is 54.6 cm/s: helium in 0.25 mm, at the pressure that this velocity takes."""
+    assert _simulate("--plate-heights", "--analytes", "benzene,toluene", "--out", "o") == 0
+    names = {path.name for path in (here / "o").iterdir()}
+    assert {"plate_heights.csv", "plate_heights.png"} <= names
+    assert "benzene    0.2510    0.1343     54.56" in capsys.readouterr().out
+    report = json.loads((here / "o" / "report.json").read_text())
+    assert report["plate_heights"]["velocity_m_s"] == pytest.approx(0.233515, rel=1e-5)
+    assert _simulate("--plate-heights", "--dispersion", "none", "--analytes", "benzene", "--out", "p") == 0
+    assert "benzene    0.0198         -         -" in capsys.readouterr().out
+    assert "not a finite number" not in (here / "p" / "report.json").read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -105,12 +118,18 @@ def test_a_trace_without_a_peak_is_refused(
         (("--end-s", "-5"), 2, "an end after its start"),
         (("--engine", "pde", "--limit-s", "0.001"), 2, "expected a run of at most 0.001 s"),
         (("--engine", "nonlinear"), 2, "Langmuir's b"),
+        (("--system", "pascal.yaml"), 2, "was it meant in Pa, not kPa? A Peclet"),
+        (("--plate-heights", "--system", "ramp.yaml"), 2, "an oven of one temperature, got a programme"),
     ],
 )
 def test_what_is_refused_and_how(
     here: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], code: int, said: str
 ) -> None:
     text = (here / "mine.yaml").read_text(encoding="utf-8")
+    pascal = text.replace("inlet_kpa_absolute: 180.0", "inlet_kpa_absolute: 180000.0")
+    (here / "pascal.yaml").write_text(pascal, encoding="utf-8")
+    ramp = "  temperature_c: 40.0\n  ramps:\n    - {rate_c_min: 10, to_c: 150}\n"
+    (here / "ramp.yaml").write_text(text.replace("  temperature_c: 60.0\n", ramp), encoding="utf-8")
     (here / "bad.yaml").write_text(text + "colour: red\n", encoding="utf-8")
     assert _simulate(*words, "--out", "o") == code
     err = capsys.readouterr().err.strip()

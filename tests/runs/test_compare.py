@@ -1,7 +1,8 @@
 """Which promise applies to two runs, and whether it was kept."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,8 @@ PROMISES: list[tuple[dict[str, Any], dict[str, Any], Promise]] = [
     ({}, {"threads": 64}, FLOAT32),
     ({}, {"chunk": 2}, FLOAT32),
     ({}, {"machine": {"cpu": "other"}}, FLOAT32),
+    ({"precision": "float64"}, {"precision": "float64", "threads": 64}, FLOAT32),
+    ({"precision": "float64"}, {}, REDUCED),
     ({}, {"precision": "bf16"}, REDUCED),
     ({"precision": "bf16"}, {"precision": "bf16", "threads": 64}, REDUCED),
     ({"precision": "bf16"}, {"precision": "bf16"}, IDENTICAL),
@@ -113,3 +116,27 @@ def test_provenance_alone_tells_identity(make_result: Make) -> None:
     assert judged(make_result()).kept is True
     assert judged(shifted(make_result(), 1.0)).kept is False
     assert judged(shifted(make_result(threads=64), 1.0)).kept is None
+
+
+@dataclass(frozen=True)
+class Table:
+    """An output that is no image."""
+
+    text: str
+
+    def write(self, path: Path) -> None:
+        path.write_text(self.text)
+
+
+def test_provenance_alone_tells_of_outputs_that_are_no_images(make_result: Make) -> None:
+    """Without their digests nothing would be compared, and a run without images always be identical."""
+
+    def with_table(text: str) -> Result:
+        result = make_result()
+        result.outputs = {"chromatogram.csv": Table(text)}
+        return result
+
+    first = with_table("time_s,signal\n0.0,1.0\n")
+    recorded = {**first.provenance, "outputs": first.digests()}
+    assert compare_digests(recorded, with_table("time_s,signal\n0.0,1.0\n")).kept is True
+    assert compare_digests(recorded, with_table("time_s,signal\n0.0,1.5\n")).kept is False

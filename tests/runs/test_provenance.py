@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -67,6 +68,19 @@ def test_torch_is_asked_only_when_it_is_loaded() -> None:
 
     assert record()["machine"]["cpu_capability"] == torch.backends.cpu.get_cpu_capability()
     assert record()["threads"] == torch.get_num_threads()
+
+
+@pytest.mark.parametrize(("asked", "threads"), [("1", 1), ("1000000", None), ("0", None), ("many", None)])
+def test_threads_without_torch_are_those_of_the_linear_algebra(asked: str, threads: int | None) -> None:
+    code = "from medidiff.runs import provenance; print(provenance('x', {}, {}, {}, seed=0)['threads'])"
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": asked},
+    )
+    assert int(found.stdout) == (threads or len(os.sched_getaffinity(0)))
 
 
 def test_code_digest_changes_with_name_and_content(tmp_path: Path) -> None:

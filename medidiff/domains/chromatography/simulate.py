@@ -10,7 +10,8 @@ the Fourier engine; Langmuir parameters by the box scheme where they matter (`su
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -35,7 +36,7 @@ from medidiff.progress import Progress, Report, silent
 from medidiff.runs.clock import Clock, finish_report
 from medidiff.runs.provenance import provenance
 from medidiff.runs.report import start_report
-from medidiff.runs.result import Result
+from medidiff.runs.result import Result, Writable
 
 Engine = Literal["auto", "closed", "fft", "pde", "nonlinear", "programme"]
 ENGINES: tuple[str, ...] = get_args(Engine)
@@ -62,14 +63,17 @@ def simulate(
         raise _bad("limit", "seconds above 0", f"{limit_s:g}", f"{LIMIT_S:g} is the default.")
     named = check_dispersion(system.dispersion if dispersion is None else dispersion)
     if engine == "programme" or (engine == "auto" and not system.oven.is_isothermal):
-        return _programme(system, named)
-    transport = system.transport(named)
-    peaks = linear_peaks(transport, system.injection, system.detector_s)
+        with _doubting(system):
+            return _programme(system, named)
+    with _doubting(system):
+        transport = system.transport(named)
+        peaks = linear_peaks(transport, system.injection, system.detector_s)
     total = summary.loading(system, peaks)
     summary.check_inside(system, peaks)
     chosen = _choose(system, transport, total) if engine == "auto" else engine
     progress(Progress("simulate", 0, 1))
-    curves = _run(chosen, system, transport, limit_s)
+    with _doubting(system):
+        curves = _run(chosen, system, transport, limit_s)
     progress(Progress("simulate", 1, 1))
     warnings = [*system.notes, *curves.warnings, *summary.peak_warnings(system, peaks)]
     warnings += summary.physics_warnings(system, transport, named)
@@ -90,6 +94,23 @@ def simulate(
         total,
         tuple(dict.fromkeys(warnings)),
     )
+
+
+@contextmanager
+def _doubting(system: System) -> Iterator[None]:
+    """Put what is odd about the system before the advice of an engine that refuses it.
+
+    A pressure in Pa in place of kPa ends in an engine's limits, whose own advice would not help.
+    """
+    try:
+        yield
+    except InputError as error:
+        if not system.notes:
+            raise
+        note = system.notes[0]
+        fix = f"Look first at this: {note}{'' if note.endswith('?') else '.'} {error.fix}"
+        what, expected, got = error.what, error.expected, error.got
+        raise InputError(what, expected=expected, got=got, fix=fix, argument=error.argument) from None
 
 
 def _choose(system: System, transport: Transport, loading: float | None) -> str:
@@ -176,6 +197,7 @@ def simulate_chromatogram(
     end_s: float | None = None,
     interval_s: float | None = None,
     limit_s: float = LIMIT_S,
+    plate_heights: bool = False,
     progress: Report = silent,
 ) -> Result:
     """The trace of a gas chromatograph as a run: `chromatogram.csv`, its picture, and a report.
@@ -183,7 +205,9 @@ def simulate_chromatogram(
     system: "btex", the path of a YAML file (`assets/chromatography-btex.yaml` shows one), or a `System`.
     engine, dispersion, limit_s: as in `simulate`. The others replace what the system says: the analytes
     that are present, one temperature in °C, the width of a rectangle, the detector's time constant, and the
-    trace's start, end and interval. Raises InputError for what cannot be, MissingError for want of numba.
+    trace's start, end and interval. plate_heights: add the analytes' plate heights over gas velocity, of an
+    isothermal column, as plate_heights.csv and plate_heights.png. Raises InputError for what cannot be,
+    MissingError for want of numba.
     """
     clock = Clock()
     found = find_system(system)
@@ -197,8 +221,10 @@ def simulate_chromatogram(
     }
     given: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
     used = replace(found if analytes is None else found.select(analytes), **given)
+    more, found_heights = _plate_heights(used, dispersion) if plate_heights else ({}, {})
+    clock.lap()
     simulation = simulate(used, engine=engine, dispersion=dispersion, limit_s=limit_s, progress=progress)
-    seconds = clock.seconds()
+    seconds = clock.lap()
     trace = simulation.chromatogram()
     source = {
         "sha256": used.digest.removeprefix("sha256:"),
@@ -211,13 +237,14 @@ def simulate_chromatogram(
     report["methods"] = {
         simulation.engine: {"output": "chromatogram.csv", "seconds": round(seconds, 6), "metrics": {}}
     }
-    report |= _facts(simulation)
+    report |= _facts(simulation) | found_heights
     report["warnings"] += simulation.warnings
     finish_report(report, clock)
     options = {
         "engine": engine,
         "dispersion": simulation.dispersion,
         "limit_s": limit_s,
+        "plate_heights": plate_heights,
         "system": used.to_plain(),
     }
     record = provenance(
@@ -229,8 +256,25 @@ def simulate_chromatogram(
         precision="float64",
     )
     return Result(
-        {"chromatogram.csv": trace}, report, record, draw=partial(draw_simulation, simulation=simulation)
+        {"chromatogram.csv": trace, **more},
+        report,
+        record,
+        draw=partial(draw_simulation, simulation=simulation),
     )
+
+
+def _plate_heights(system: System, dispersion: str | None) -> tuple[dict[str, Writable], dict[str, Any]]:
+    """Table and picture, and what the report says of them."""
+    from medidiff.domains.chromatography.figures.plate_heights import PlateHeightPicture
+    from medidiff.domains.chromatography.plate_heights import plate_heights
+
+    curves = plate_heights(system, dispersion=dispersion)
+    facts = {"velocity_m_s": curves.own_m_s, "analytes": curves.facts()}
+    outputs: dict[str, Writable] = {
+        "plate_heights.csv": curves,
+        "plate_heights.png": PlateHeightPicture(curves),
+    }
+    return outputs, {"plate_heights": facts}
 
 
 def _wide(system: System, width_s: float | None) -> Rectangle | TailedRectangle | None:

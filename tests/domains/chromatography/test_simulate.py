@@ -16,7 +16,7 @@ from medidiff.domains.chromatography.engines.closed import closed_curves
 from medidiff.domains.chromatography.engines.fft import fft_curves
 from medidiff.domains.chromatography.model.analyte import Analyte
 from medidiff.domains.chromatography.model.column import Column
-from medidiff.domains.chromatography.model.flow import ConstantVelocity
+from medidiff.domains.chromatography.model.flow import ConstantVelocity, PressureDriven
 from medidiff.domains.chromatography.model.injection import (
     GaussianInjection,
     Rectangle,
@@ -136,6 +136,35 @@ def test_warnings() -> None:
     assert "was it meant in °C?" in error.value.fix
 
 
+def test_a_number_in_another_unit_is_named_with_the_refusal_that_it_causes() -> None:
+    """What is odd about a system would else be lost with the result that an engine refuses."""
+    btex = named_system("btex").select(FIVE)
+    pressed = replace(btex, flow=PressureDriven(180_000e3, 101_300.0))  # 180000 in a file that asks for kPa
+    with pytest.raises(InputError) as error:
+        simulate(pressed)
+    assert "inlet pressure: 1.8e+08 Pa lies outside" in error.value.fix
+    assert "was it meant in Pa, not kPa? A Peclet number" in error.value.fix
+    assert error.value.argument
+    with pytest.raises(InputError) as error:
+        simulate(replace(btex, oven=Oven.isothermal(60.0)))
+    assert "oven: 60 K lies outside the usual 223 to 700 K; was it meant in °C?" in error.value.fix
+    with pytest.raises(InputError) as error:
+        simulate(btex, engine="closed")
+    assert "Look first" not in error.value.fix
+
+
+@pytest.mark.parametrize(
+    ("celsius", "said"),
+    [(333.0, "was it meant in K, 60 °C?"), (573.0, "was it meant in K, not °C?"), (150.0, None)],
+)
+def test_kelvin_in_place_of_celsius(celsius: float, said: str | None) -> None:
+    """333 °C is a temperature of ovens, but far from where these analytes were measured; 150 °C is hot."""
+    oven = Oven.isothermal(celsius + 273.15)
+    notes = " ".join(replace(named_system("btex"), oven=oven).notes)
+    assert said in notes if said else "meant in K" not in notes
+    assert "extrapolated" in notes
+
+
 def test_golay_that_adds_little_is_not_mentioned() -> None:
     """2 D/u against a slow film: 2 tR^2/Pe is 0.1 % of the variance."""
     slow = tuple(replace(a, gas_diffusion=3e-6) for a in short().analytes)
@@ -214,6 +243,8 @@ def test_refusals(call: Any, expected: str) -> None:
         call()
     assert error.value.expected.startswith(expected)
     assert error.value.argument
+    if expected.startswith("a run of"):
+        assert "the limit with --limit-s (limit_s in Python)" in error.value.fix
 
 
 def test_only_some_have_a_langmuir_parameter() -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 DISPERSIONS = ("none", "molecular", "golay")
 INTERVALS = ("covariance", "profile")
 SHARED = ("t0_s", "injection_width_s", "injection_tail_s", "detector_s")
-_MOST_SAMPLES = 1_000_000
+MOST_SAMPLES = 1_000_000
 
 
 def add_arguments(parser: Parser) -> None:
@@ -45,7 +45,7 @@ def add_arguments(parser: Parser) -> None:
     how.add_argument("--baseline-order", type=whole(0, 8), default=1, metavar="N", help=text)
     how.add_argument("--window-s", type=_window, metavar="A:B", help="fit this part of the trace only")
     text = "posterior samples as well (0)"
-    how.add_argument("--samples", type=whole(0, _MOST_SAMPLES), default=0, metavar="N", help=text)
+    how.add_argument("--samples", type=whole(0, MOST_SAMPLES), default=0, metavar="N", help=text)
     add_output(parser, text="folder for fit.json, chromatogram.csv, figure.png, report.json, provenance.json")
     add_seed(parser)
     parser.set_defaults(run=_run)

@@ -45,6 +45,8 @@ def add_arguments(parser: Parser) -> None:
         metavar="S",
         help="refuse a longer forecast (600)",
     )
+    text = "add plate heights over gas velocity: plate_heights.csv, plate_heights.png"
+    parser.add_argument("--plate-heights", action="store_true", help=text)
     own = parser.add_argument_group("in place of the system's own")
     own.add_argument("--analytes", type=_names, metavar="A[,B...]", help="only these")
     own.add_argument("--temperature-c", type=_finite("°C"), metavar="T", help="one oven temperature")
@@ -69,13 +71,19 @@ def _run(arguments: Namespace, terminal: Terminal) -> int:
         engine=arguments.engine,
         dispersion=arguments.dispersion,
         limit_s=arguments.limit_s,
+        plate_heights=arguments.plate_heights,
         progress=terminal.progress,
         **{name: getattr(arguments, name) for name in _OVERRIDES},
     )
     folder = result.save(arguments.out, overwrite=arguments.overwrite)
     for warning in result.warnings:
         terminal.warn(warning)
-    lines = [*_table(result.report), "", f"{folder}/figure.png  (research use only)"]
+    lines = [
+        *_table(result.report),
+        *_heights(result.report),
+        "",
+        f"{folder}/figure.png  (research use only)",
+    ]
     data = {"out": str(folder), "outputs": list(result.outputs), "report": to_plain(result.report)}
     terminal.result("\n".join(lines), data)
     return 0
@@ -93,6 +101,21 @@ def _table(report: dict[str, Any]) -> list[str]:
         line = f"{name:<{wide}}{time / 60:>10.3f}{peak['sigma_s']:>10.3f}"
         lines.append(line + (f"{facts['k']:>10.4f}{facts['plates']:>10.0f}" if isothermal else ""))
     return [f"engine {report['engine']}, dispersion {report['dispersion']}", "", *lines]
+
+
+def _heights(report: dict[str, Any]) -> list[str]:
+    """A line an analyte: plate height at the system's velocity, the least, and the velocity of that."""
+    if "plate_heights" not in report:
+        return []
+    found = report["plate_heights"]
+    wide = max(map(len, found["analytes"]))
+    at = f"at {100 * found['velocity_m_s']:.4g} cm/s"
+    lines = ["", f"{'':<{wide}}{'H mm':>10}{'least mm':>10}{'at cm/s':>10}   H {at}"]
+    for name, facts in found["analytes"].items():
+        best, least = facts["optimal_velocity_m_s"], facts["least_height_m"]
+        optimum = f"{'-':>10}{'-':>10}" if best is None else f"{1e3 * least:>10.4f}{100 * best:>10.2f}"
+        lines.append(f"{name:<{wide}}{1e3 * facts['height_m']:>10.4f}{optimum}")
+    return lines
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -180,7 +180,7 @@ def make_plan(
     begin, end = column.window(injection, detector_s)
     slack = ((1 + _SLACK) * 2**wider - 1) * (end - begin)
     begin, end = begin - slack / 2, end + slack / 2
-    first = np.floor((begin - times[0]) / step).astype(np.int64)
+    first = np.floor((begin - times[0]) / step)
     need = end - (times[0] + first * step)
     band = (1 + _SLACK) * column.band(injection)
     fine = np.maximum(np.ceil(step * band / np.pi), 1)
@@ -200,7 +200,7 @@ def make_plan(
         start_s=float(times[0]),
         step_s=step,
         points=times.size,
-        first=first,
+        first=first.astype(np.int64),
         fine=fine.astype(np.int64),
         length=length,
         s=np.asarray(1j * omega * np.arange(kept), np.complex128),

@@ -85,7 +85,7 @@ def langmuir_curves(
             "engine nonlinear",
             expected=f"a run of at most {limit_s:g} s",
             got=f"a forecast of {cost.seconds:.0f} s ({cost.cells} cells and {cost.steps} steps first)",
-            fix="Take the fft engine where the loading is small, a larger tolerance or limit_s in Python.",
+            fix="Raise the limit with --limit-s (limit_s in Python); fft does where the loading is small.",
             argument=True,
         )
     spent, scale, enough = cost.seconds, 1, _MOST_OFF * tolerance ** (2 / 3)
@@ -272,7 +272,7 @@ def _check(transport: Transport, b: ArrayLike, inlet: ArrayLike, tolerance: floa
 
 
 def _words(off: float) -> str:
-    return f"lower orders still differ by {off:.1e} of the peak: take a smaller tolerance or a higher limit_s"
+    return f"lower orders still differ by {off:.1e} of the peak: raise --limit-s (limit_s in Python)"
 
 
 def _bad(expected: str, got: str, fix: str) -> InputError:

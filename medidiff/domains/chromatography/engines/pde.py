@@ -94,7 +94,7 @@ def pde_curves(
             "engine pde",
             expected=f"a run of at most {limit_s:g} s",
             got=f"a forecast of {seconds:.0f} s ({largest.name}: {largest.cells} cells x {largest.steps})",
-            fix="Take the fft engine, fewer cells, or a higher limit_s in Python.",
+            fix="Take the fft engine, or raise the limit with --limit-s (limit_s in Python).",
             argument=True,
         )
     curves = [_one_curve(times, transport, row, injection, cost, scheme) for row, cost in enumerate(costs)]

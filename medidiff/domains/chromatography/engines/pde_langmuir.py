@@ -114,7 +114,7 @@ def pde_langmuir_curves(
             "engine pde",
             expected=f"a run of at most {limit_s:g} s",
             got=f"a forecast of {seconds:.0f} s ({count} cells, {len(b)} coupled analytes)",
-            fix="Take fewer cells or a higher limit_s in Python, or the nonlinear engine without dispersion.",
+            fix="Raise the limit with --limit-s (limit_s in Python), or take nonlinear without dispersion.",
             argument=True,
         )
     grids = [build_cells(count, float(peclet)) for peclet in transport.peclet]

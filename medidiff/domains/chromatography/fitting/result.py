@@ -18,6 +18,7 @@ from medidiff.domains.chromatography.fitting.document import (
 from medidiff.domains.chromatography.fitting.fit import Fit, IntervalKind, Ways, fit_trace
 from medidiff.domains.chromatography.fitting.trace import trace_of
 from medidiff.domains.chromatography.model.injection import Injection
+from medidiff.domains.chromatography.model.plain import plain
 from medidiff.errors import InputError
 from medidiff.runs.clock import Clock, finish_report
 from medidiff.runs.provenance import provenance
@@ -27,6 +28,7 @@ from medidiff.runs.result import Result
 if TYPE_CHECKING:
     from medidiff.domains.chromatography.model.system import System
 
+Places = tuple[tuple[str, ...], tuple[float, ...]]
 FIT, CURVES, SAMPLES = "fit.json", "chromatogram.csv", "samples.csv"
 HIGHEST_ORDER = 8
 
@@ -84,8 +86,9 @@ def fit_chromatogram(
     options = {
         "t0_s": t0_s,
         "system": None if column is None else column.to_plain(),
-        "analytes": None if wanted is None else [f"{n}@{t:g}" for n, t in zip(*wanted, strict=True)],
+        "analytes": _asked(analytes, wanted),
         "injection_width_s": injection_width_s,
+        "injection": None if injection is None else plain(injection),
         "detector_s": detector_s,
         "dispersion": conditions.dispersion,
         "shared": list(ways.shared),
@@ -106,6 +109,13 @@ def _found(system: str | Path | System) -> System:
     from medidiff.domains.chromatography.model.shipped import find_system  # pydantic, where a file is read
 
     return find_system(system)
+
+
+def _asked(analytes: Sequence[Wanted] | None, wanted: Places | None) -> list[str] | None:
+    """What was asked for, with every time to its last bit; None where nothing was."""
+    if analytes is None or wanted is None:
+        return None
+    return [f"{name}@{time!r}" for name, time in zip(*wanted, strict=True)]
 
 
 def _ways(

@@ -27,6 +27,8 @@ class Quantity:
     mistaken: tuple[tuple[str, float], ...] = ()
     zero: bool = False
     """Whether 0 is a value."""
+    asked: tuple[tuple[str, float], ...] = ()
+    """Units in which files and options ask for it, where a number in SI may be given: name -> size in SI."""
 
     def check(self, value: float, what: str = "") -> None:
         """InputError for a value that is not finite, or not above 0."""
@@ -47,17 +49,28 @@ class Quantity:
         said = f"{what or self.name}: {value:g} {self.unit}".rstrip()
         said += f" lies outside the usual {self.low:g} to {self.high:g} {self.unit}".rstrip()
         meant = [unit for unit, size in self.mistaken if self.low <= value * size <= self.high]
+        meant += [f"{self.unit}, not {u}" for u, size in self.asked if self.low <= value / size <= self.high]
         if self.unit == "K" and self.low <= value + CELSIUS <= self.high:
             meant = ["°C"]
+        elif self.unit == "K" and self.low <= value - CELSIUS <= self.high:
+            meant = ["K, not °C"]
         return (f"{said}; was it meant in {' or '.join(meant)}?" if meant else said,)
 
 
 LENGTH = Quantity("column length", "m", 0.5, 200.0, (("cm", 1e-2), ("mm", 1e-3), ("inches", 0.0254)))
-DIAMETER = Quantity("inner diameter", "m", 20e-6, 1e-3, (("mm", 1e-3), ("µm", 1e-6)))
-FILM = Quantity("film thickness", "m", 10e-9, 20e-6, (("µm", 1e-6), ("mm", 1e-3), ("nm", 1e-9)))
+DIAMETER = Quantity("inner diameter", "m", 20e-6, 1e-3, (("mm", 1e-3), ("µm", 1e-6)), asked=(("mm", 1e-3),))
+FILM = Quantity(
+    "film thickness", "m", 10e-9, 20e-6, (("µm", 1e-6), ("mm", 1e-3), ("nm", 1e-9)), asked=(("µm", 1e-6),)
+)
 TEMPERATURE = Quantity("temperature", "K", 223.0, 700.0)
 PRESSURE = Quantity(
-    "absolute pressure", "Pa", 2e4, 2e6, (("kPa", 1e3), ("psi", 6894.757), ("bar", 1e5)), zero=True
+    "absolute pressure",
+    "Pa",
+    2e4,
+    2e6,
+    (("kPa", 1e3), ("psi", 6894.757), ("bar", 1e5)),
+    zero=True,
+    asked=(("kPa", 1e3),),
 )
 FLOW = Quantity(
     "flow", "m³/s", 5e-10, 1e-6, (("mL/min", 1e-6 / 60), ("cm³/s or mL/s", 1e-6), ("m³/h", 1 / 3600))

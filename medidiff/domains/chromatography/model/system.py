@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -30,10 +30,10 @@ from medidiff.domains.chromatography.model.flow import Flow, hold_up_s, mean_pre
 from medidiff.domains.chromatography.model.gas import GASES
 from medidiff.domains.chromatography.model.injection import Injection
 from medidiff.domains.chromatography.model.oven import Oven
+from medidiff.domains.chromatography.model.plain import plain
 from medidiff.domains.chromatography.model.retention import FAR_K, KCentric
 from medidiff.domains.chromatography.model.units import to_celsius
 from medidiff.errors import InputError
-from medidiff.runs.plain import to_plain
 
 Dispersion = Literal["none", "molecular", "golay"]
 DISPERSIONS: tuple[str, ...] = get_args(Dispersion)
@@ -155,9 +155,9 @@ class System:
         return np.array(found, np.float64)
 
     def to_plain(self) -> dict[str, Any]:
-        """Everything in SI as plain data, for a provenance; a choice says its `kind`."""
-        plain: dict[str, Any] = to_plain(_plain(self))
-        return plain
+        """Everything in SI as plain data, for a provenance; `plain.system_from_plain` brings it back."""
+        taken_apart: dict[str, Any] = plain(self)
+        return taken_apart
 
     @property
     def digest(self) -> str:
@@ -186,10 +186,18 @@ class System:
         if not far:
             return []
         worst = max(far, key=lambda name: far[name])
-        return [
+        said = (
             f"{to_celsius(kelvin):.0f} °C is more than {FAR_K:.0f} K from the characteristic temperature, "
             f"where retention is extrapolated ({worst}: {far[worst]:.0f} K): {', '.join(far)}"
-        ]
+        )
+        # The number of °C read as one of K, where that lies nearer to all of them.
+        meant = to_celsius(kelvin)
+        near = all(
+            abs(meant - a.retention.tchar_k) < far[a.name] / 2
+            for a in self.analytes
+            if isinstance(a.retention, KCentric) and a.name in far
+        )
+        return [f"{said}; was it meant in K, {to_celsius(meant):.0f} °C?" if near else said]
 
 
 def check_dispersion(dispersion: str) -> str:
@@ -197,13 +205,6 @@ def check_dispersion(dispersion: str) -> str:
     if dispersion not in DISPERSIONS:
         raise _bad("dispersion", ", ".join(DISPERSIONS), repr(dispersion), "Choose one.")
     return dispersion
-
-
-def _plain(value: Any) -> Any:
-    if is_dataclass(value):
-        parts = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-        return {"kind": type(value).__name__, **parts}
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _bad(what: str, expected: str, got: str, fix: str) -> InputError:

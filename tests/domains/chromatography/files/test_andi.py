@@ -211,6 +211,12 @@ def test_sizes_that_a_header_declares_are_compared_with_the_file(
                 continue
 
 
+def test_a_file_that_ends_within_its_first_word_is_truncated(save: Save) -> None:
+    with pytest.raises(InputError) as error:
+        read_chromatogram(save(b"CDF"))
+    assert error.value.got == "one truncated after 3 bytes"
+
+
 @pytest.mark.parametrize("magic", [b"CDF\x05", b"CDF\x00", b"CDF"])
 def test_other_versions_of_netcdf_are_refused(save: Save, magic: bytes) -> None:
     with pytest.raises(InputError, match="classic format"):

@@ -20,6 +20,7 @@ from medidiff.errors import InputError
 
 _DIMENSIONS, _VARIABLES, _ATTRIBUTES = 10, 11, 12
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8}  # of byte, char, short, int, float, double
+_MAGIC = 4  # bytes: CDF and the version
 _RAISED_BY_SCIPY = (
     ArithmeticError,
     AssertionError,
@@ -131,7 +132,9 @@ def _padded(count: int) -> int:
 
 
 def _check_header(data: bytes) -> None:
-    version = data[3] if len(data) > 3 else 0
+    if len(data) < _MAGIC:
+        raise damaged(f"one truncated after {len(data)} bytes")
+    version = data[3]
     if data[:3] != b"CDF" or version not in (1, 2):
         raise InputError(
             "netCDF file",

@@ -18,6 +18,7 @@ from medidiff.domains.chromatography.model.injection.contract import (
 )
 
 _GAUSS = 9.0  # standard deviations after which a Gaussian is 3e-18
+_ROUNDING = 4e-15
 _JITTER = 1e-3  # of a step: below, samples are equally spaced
 
 
@@ -124,8 +125,11 @@ class SampledInjection:
         area = step * r.sum()
         if not area > 0:
             raise bad_injection("an area above 0", f"{area:g}", "Subtract what lies below the injection.")
-        object.__setattr__(self, "time_s", t[0] + step * np.arange(t.size))
-        object.__setattr__(self, "samples", r / area)
+        grid = t[0] + step * np.arange(t.size)
+        # What is equally spaced and of area 1 stays to the bit, so that plain data comes back as it was.
+        even = np.abs(t - grid).max() <= _ROUNDING * np.abs(t).max()
+        object.__setattr__(self, "time_s", t if even else grid)
+        object.__setattr__(self, "samples", r if abs(area - 1) <= _ROUNDING * t.size else r / area)
 
     @property
     def step_s(self) -> float:
