@@ -6,6 +6,9 @@ highest point, a line below; 10 parameters and the line are fitted, areas and st
 parameters k and kd. A draw whose fit did not converge, or left an interval open, counts as a miss.
 
 Overlap: two analytes at a resolution of 0.3, 1 % noise, by covariance and by profile: there the former fails.
+The six numbers of a draw are held or missed together, so that the pooled share of 100 draws errs by 0.022.
+The profile falls short of 0.95 there as well: over 300 draws its statistic at the truth has a mean of 1.25
+and a 95 % quantile of 4.6 where F promises 1 and 3.84, because two minima compete.
 """
 
 from __future__ import annotations

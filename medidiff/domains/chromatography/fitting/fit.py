@@ -293,7 +293,7 @@ def _profiled(
 ) -> dict[int, tuple[float | None, float | None]]:
     """The ends by index, over all minima that the threshold lets in: peaks that fuse have two of them."""
     problem, bounds, size = minimum.problem, minimum.bounds, len(minimum.best.p)
-    least = minimum.best.place.rss
+    least = min(one.place.rss for one in (minimum.best, *minimum.others) if one.converged)
     profiles = [Profile(problem, minimum.best, bounds, covariance, level, least)]
     for other in minimum.others:
         beside = Profile(problem, other, bounds, covariance_of(problem, other, bounds), level, least)

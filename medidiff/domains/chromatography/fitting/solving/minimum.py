@@ -16,6 +16,7 @@ from medidiff.domains.chromatography.fitting.solving.descent import Bounds, Desc
 from medidiff.domains.chromatography.fitting.solving.projection import Problem
 from medidiff.domains.chromatography.fitting.solving.shapes import Array
 
+_NOT_WORSE = 3.84  # noise variances of the sum of squares: a 95 % interval would hold both
 _APART = 1e-3  # of a logarithm: ends that differ by less are one minimum
 
 
@@ -23,7 +24,7 @@ _APART = 1e-3  # of a logarithm: ends that differ by less are one minimum
 class Minimum:
     """Where a fit ended: the problem without its absent analytes, the place, and the limits that held.
 
-    others: higher minima of the same problem.
+    others: further minima of the same problem, hardly lower than the best one, or higher.
     """
 
     problem: Problem
@@ -33,19 +34,25 @@ class Minimum:
 
 
 def minimise(problem: Problem, starts: Sequence[Array]) -> Minimum:
-    """The lowest minimum reached from the starts, each first without a sign for the areas, then with it."""
+    """The lowest minimum reached from the starts, each first without a sign for the areas, then with it.
+
+    Of several that the data do not tell apart, the one reached from the earliest start.
+    """
     found = [_signed(_from(problem, start)) for start in starts]
-    first, *rest = sorted(found, key=lambda one: (not one.best.converged, one.best.place.rss))
-    return _beside(first, [one.best for one in rest if one.problem.absent == first.problem.absent])
+    lowest = min(found, key=lambda one: (not one.best.converged, one.best.place.rss))
+    same = [one for one in found if one.problem.absent == lowest.problem.absent]
+    most = lowest.best.place.rss * (1 + _NOT_WORSE / max(problem.signal.size - len(starts[0]), 1))
+    near = [one for one in same if one.best.converged and one.best.place.rss <= most]
+    return _beside(near[0] if near else lowest, [one.best for one in same])
 
 
-def _beside(lowest: Minimum, found: Sequence[Descent]) -> Minimum:
+def _beside(chosen: Minimum, found: Sequence[Descent]) -> Minimum:
     """With those of the other ends that are minima of their own."""
-    kept = [lowest.best]
+    kept = [chosen.best]
     for one in found:
         if one.converged and all(np.abs(one.p - other.p).max() > _APART for other in kept):
             kept.append(one)
-    return replace(lowest, others=tuple(kept[1:]))
+    return replace(chosen, others=tuple(kept[1:]))
 
 
 def _signed(first: Minimum) -> Minimum:
