@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from medidiff.domains.chromatography.files.convert import convert_chromatograms
     from medidiff.domains.chromatography.files.reading import read_chromatogram, read_chromatograms
     from medidiff.domains.chromatography.fitting.result import fit_chromatogram
+    from medidiff.domains.chromatography.plate_heights import plate_heights
     from medidiff.domains.chromatography.simulate import simulate_chromatogram
     from medidiff.domains.reconstruction.ct.files import read_sinogram, write_sinogram
     from medidiff.domains.reconstruction.ct.reconstruct import reconstruct_ct
@@ -59,6 +60,7 @@ __all__ = [
     "fit_chromatogram",
     "index_peaks",
     "list_series",
+    "plate_heights",
     "print_progress",
     "read_chromatogram",
     "read_chromatograms",
@@ -91,6 +93,7 @@ _HOMES = {
     "fit_chromatogram": "domains.chromatography.fitting.result",
     "index_peaks": "domains.chromatography.analysis.standards.ladder",
     "list_series": "io.reading",
+    "plate_heights": "domains.chromatography.plate_heights",
     "print_progress": "progress",
     "read_chromatogram": "domains.chromatography.files.reading",
     "read_chromatograms": "domains.chromatography.files.reading",

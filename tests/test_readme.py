@@ -115,7 +115,7 @@ def test_python_blocks_use_public_names() -> None:
 
 
 def test_a_method_that_is_shown_is_one_that_is_read(tmp_path: Path) -> None:
-    from medidiff.domains.chromatography.analysis.method import read_method
+    from medidiff.domains.chromatography.analysis.method_file import read_method
 
     (shown,) = blocks("yaml")
     (tmp_path / "method.yaml").write_text(shown, encoding="utf-8")

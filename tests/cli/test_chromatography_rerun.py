@@ -51,6 +51,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, signal in zip(("runs/a.csv", "runs/b.csv", "blank.csv"), traces, strict=True):
         table = np.stack([clean.time_s, signal], axis=1)
         np.savetxt(folder / name, table, delimiter=",", header="time_s,signal", comments="")
+    (folder / "runs" / "standards.txt").write_text("amount,file\n1,a.csv\n2,b.csv\n", encoding="utf-8")
     return folder
 
 
@@ -104,7 +105,19 @@ RUNS: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
         ("--input", "blank.csv", *INPUT),
     ),
     (("peaks", "runs", "--method", "method.yaml"), ("--input", "runs")),
+    (
+        ("peaks", "runs", "--method", "method.yaml", "--blank", "blank.csv"),
+        ("--input", "runs", "--input", "blank.csv"),
+    ),
     (("index", FILE, "--ladder", "6=180,7=220,8=320", "--method", "method.yaml"), INPUT),
+    (
+        ("index", FILE, "--ladder", "6=180,7=220,8=320", "--blank", "blank.csv"),
+        (*INPUT, "--input", "blank.csv"),
+    ),
+    (
+        ("calibrate", "runs/standards.txt", "--method", "method.yaml", "--peak", "benzene"),
+        ("--input", "runs/standards.txt"),
+    ),
     (("convert", FILE, "--to", "json"), INPUT),
     (("convert", FILE, "--to", "andi"), INPUT),
 ]

@@ -23,6 +23,7 @@ RERUNS = {
     "chromatography simulate": "simulate",
     "chromatography fit": "fit",
     "chromatography peaks": "peaks",
+    "chromatography calibrate": "calibrate",
     "chromatography index": "index",
     "chromatography convert": "convert",
 }

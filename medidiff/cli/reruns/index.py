@@ -6,21 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
 from medidiff.cli.reruns import run as common
+from medidiff.cli.reruns.traces import Reading, apart, trace_of
 from medidiff.domains.chromatography.analysis.method import Method
 from medidiff.domains.chromatography.analysis.standards.ladder import index_peaks
-from medidiff.domains.chromatography.files import read_chromatogram
 
 if TYPE_CHECKING:
     from medidiff.runs import Result
-
-
-class Reading(common.Reading):
-    """Which trace of the file was read."""
-
-    trace: int | None = Field(None, ge=1)
 
 
 class Options(common.Part):
@@ -39,9 +31,8 @@ class Run(common.RecordedRun):
 
 
 def again(run: Run, files: Sequence[Path], ways: common.Ways) -> Result:
-    """The run; InputError for another file than it had."""
-    path = common.the_file(files)
-    trace = read_chromatogram(path, run.reading.trace)
-    common.check_origin(path.name, trace.origin, [*run.inputs.values()])
-    options = run.options
-    return index_peaks(trace, options.ladder, t0_s=options.t0_s, method=options.method)
+    """The run; InputError for other files than it had."""
+    options, trace = run.options, run.reading.trace
+    path, blank = apart(run, files, "the input of that run", trace)
+    found = trace_of(run, path, trace)
+    return index_peaks(found, options.ladder, t0_s=options.t0_s, method=options.method, blank=blank)

@@ -68,7 +68,8 @@ def index_peaks(
     note = [f"{outside} of {len(peaks)} peaks lie outside the ladder and have no index"] if outside else []
     report["warnings"] = [*found.warnings, *(minutes_note(times, ladder) or note)]
     finish_report(report, clock)
-    options = {"ladder": {str(n): t for n, t in sorted(ladder.items())}, "t0_s": t0_s}
+    rungs = {str(n): t for n, t in sorted(ladder.items())}
+    options = {"ladder": rungs, "t0_s": t0_s, "method": chosen.model_dump()}
     origin = {"chromatogram": chromatogram.origin or chromatogram.digest()}
     if blank is not None:
         origin["blank"] = blank.origin or blank.digest()
@@ -76,7 +77,7 @@ def index_peaks(
     return Result(
         {"indices.csv": IndexTable(peaks)},
         report,
-        provenance("chromatography index", {**options, "method": chosen.model_dump()}, origin, {}, seed=0),
+        provenance("chromatography index", options, origin, {}, seed=0, precision="float64"),
         draw=partial(_draw, trace=trace, peaks=peaks, unit=chromatogram.signal_unit),
     )
 

@@ -90,9 +90,11 @@ def calibrate_table(
     clock, path = Clock(), Path(path)
     with naming(path.name):
         header, rows = _read(path)
+    chosen: Method | None = None
+    inputs: dict[str, str] = {}
     if "file" in header:
         chosen = applied_method(method, blank=blank is not None)
-        points = _measured(path.parent, rows, chosen, peak, response or "area", blank)
+        points, inputs = _measured(path.parent, rows, chosen, peak, response or "area", blank)
     else:
         given = {"method": method, "peak": peak, "response": response, "blank": blank}
         if named := [name for name, value in given.items() if value is not None]:
@@ -116,14 +118,15 @@ def calibrate_table(
     report["methods"] = {"calibration": {"output": "calibration.json", **{k: summary[k] for k in kept}}}
     report["warnings"] = _warnings(curve)
     finish_report(report, clock)
-    options = {"model": model, "weights": weights, "peak": peak, "response": response}
-    inputs = {"standards": f"sha256:{digest}"}
+    measured = chosen.model_dump() if chosen is not None else None
+    options = {"model": model, "weights": weights, "method": measured, "peak": peak, "response": response}
+    inputs["standards"] = f"sha256:{digest}"
     if blank is not None:
         inputs["blank"] = blank.origin or blank.digest()
     return Result(
         {"calibration.json": CalibrationFile(curve, points)},
         report,
-        provenance("chromatography calibrate", options, inputs, {}, seed=0),
+        provenance("chromatography calibrate", options, inputs, {}, seed=0, precision="float64"),
         draw=partial(_draw, curve=curve),
     )
 
@@ -187,7 +190,8 @@ def _measured(
     peak: str | None,
     response: Response,
     blank: Chromatogram | None,
-) -> Points:
+) -> tuple[Points, dict[str, str]]:
+    """The points, and the digest of each file under its number."""
     if peak is None or peak not in {window.name for window in method.peaks}:
         fix = "Name the peak with --peak, and give a --method in which it has a window."
         got = repr(peak) if peak else "none"
@@ -199,18 +203,21 @@ def _measured(
     responses: list[float] = []
     internal: list[float] = []
     internal_amounts: list[float] = []
+    digests: dict[str, str] = {}
     for line, row in enumerate(rows, 2):
         amounts.append(_number(row, "amount", line))
         file = folder / (row["file"] or "")
         if file.parent != folder:
             raise _bad(f"a name of a file beside the table in line {line}", "a path")
-        named = {p.name: p for p in analyse(read_chromatogram(file), method, blank=blank).peaks if p.name}
+        run = read_chromatogram(file)
+        digests[f"file {line - 1}"] = run.origin or run.digest()
+        named = {p.name: p for p in analyse(run, method, blank=blank).peaks if p.name}
         responses.append(_response(named, peak, file.name, response))
         if standard is not None:
             internal.append(_response(named, standard.name, file.name, response))
             if "internal_amount" in row:
                 internal_amounts.append(_number(row, "internal_amount", line))
-    return Points(amounts, responses, internal_amounts or None, internal or None)
+    return Points(amounts, responses, internal_amounts or None, internal or None), digests
 
 
 def _response(named: dict[str, Peak], name: str, file: str, response: Response) -> float:
