@@ -44,9 +44,7 @@ for name, facts in result.report["analytes"].items():
 # derived them for an open tube; here they come from the model's own variance.
 
 # %%
-from medidiff.domains.chromatography.plate_heights import plate_heights
-
-curves = plate_heights("btex")
+curves = md.plate_heights("btex")
 curves
 
 # %% [markdown]
@@ -135,9 +133,7 @@ for number in range(1, 6):
     noisy(1 + 0.005 * random.standard_normal()).write(Path(f"runs/run{number}.csv"))
 
 # %%
-from medidiff.domains.chromatography.analysis import batch_peaks
-
-batch = batch_peaks("runs", method="method.yaml")
+batch = md.batch_peaks("runs", method="method.yaml")
 verdict = {None: "", True: "pass", False: "fail"}
 for row in batch.outputs["batch.csv"].rows:
     if row.file in ("run1.csv", "%RSD"):
@@ -154,14 +150,12 @@ for row in batch.outputs["batch.csv"].rows:
 # as the large ones; the lower panel shows by how much each standard misses its own amount.
 
 # %%
-from medidiff.domains.chromatography.analysis import calibrate_table
-
 lines = ["amount,response"]
 for amount in (0.05, 0.1, 0.25, 0.5, 1.0, 2.0):
     found_peaks = md.chromatogram_peaks(noisy(amount), method="method.yaml").outputs["peaks.csv"].peaks
     lines += [f"{amount},{peak.area}" for peak in found_peaks if peak.name == "benzene"]
 Path("standards.csv").write_text("\n".join(lines), encoding="utf-8")
-calibration = calibrate_table("standards.csv", weights="1/x2")
+calibration = md.calibrate_table("standards.csv", weights="1/x2")
 calibration
 
 # %% [markdown]
