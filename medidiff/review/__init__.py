@@ -5,11 +5,12 @@ which arm it is), `study.sqlite` (everything that happened). Nothing here knows 
 """
 
 from medidiff.review.drafting import new_study
+from medidiff.review.opening import freeze_study, open_study
 from medidiff.review.presentation import Choice, Presentation, Washout
 from medidiff.review.protocol import Protocol, read_protocol
 from medidiff.review.store.chain import Head
 from medidiff.review.store.readers import Reader
-from medidiff.review.study import Study, freeze_study, open_study
+from medidiff.review.study import Study
 
 __all__ = [
     "Choice",

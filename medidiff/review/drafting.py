@@ -54,13 +54,13 @@ def new_study(
     training: int = 1,
     window: tuple[float, float] | None = None,
     seed: int | None = None,
-    overwrite: bool = False,
 ) -> Path:
     """Write `folder/protocol.yaml` for a study of `cases` cases, and return its path.
 
     arms: methods of the runs' reports ("tv", "diffusion"). Fewer runs than cases are cut into blocks of
     slices, as even as can be. window: (level, width). seed: of the schedule, by default a random one.
-    Raises InputError for a run without an arm, and for runs with too few slices.
+    Raises InputError for a run without an arm, and for runs with too few slices; OutputError for a folder
+    that is not empty.
     """
     folder = Path(folder)
     if kind not in KINDS or len(set(arms)) != len(arms) or len(arms) < 2:
@@ -83,7 +83,7 @@ def new_study(
     blocks = _blocks(found, cases + training)
     seed = secrets.randbelow(2**31) if seed is None else seed
     text = _draft(found[0], arms, kind, blocks, training, window or found[0].window, seed)
-    with writing_folder(folder, overwrite=overwrite) as partial:
+    with writing_folder(folder) as partial:
         (partial / PROTOCOL).write_text(text, encoding="utf-8")
     return folder / PROTOCOL
 

@@ -13,38 +13,25 @@ study next goes on from there. Results stay hidden until `unblind`, which closes
 from __future__ import annotations
 
 import re
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medidiff.atomic import rehearse_files
 from medidiff.errors import InputError
-from medidiff.io.limits import Limits
 from medidiff.io.volume import Volume
-from medidiff.progress import Report, silent
 from medidiff.review.cases import (
-    MANIFEST,
     Manifest,
-    check_images,
-    freeze_images,
     open_image,
-    plain_manifest,
-    read_manifest,
 )
-from medidiff.review.presence import hold
 from medidiff.review.presentation import Presentation, Washout, choices, present
-from medidiff.review.protocol import PROTOCOL, Protocol, read_protocol
+from medidiff.review.protocol import Protocol
 from medidiff.review.schedule import Item, schedule
-from medidiff.review.store import Head, Log, Reader, Reading, Row, create_log, new_key, open_log, read_key
-from medidiff.review.store.place import refuse_network
+from medidiff.review.store import Head, Log, Reader, Reading, Row
 from medidiff.review.store.readers import refuse_unblinded, register, sign_in
-from medidiff.runs.plain import to_plain, write_json
-from medidiff.runs.report import NOTICE
+from medidiff.runs.plain import to_plain
 
-DATABASE = "study.sqlite"
 MOST_SECONDS = 24 * 3600.0
 _MOST_COMMENT, _MOST_EVENT_BYTES = 2000, 64 << 10
 _ORDERS_A_STATION = 1000
@@ -75,7 +62,7 @@ class Study:
         return register(self.log, code, pin, first_order=first, now=self.clock())
 
     def next(self, reader: Reader) -> Presentation | Washout | None:
-        """What this reader sees now; `Washout` while only repeats that must wait are left; None at the end."""
+        """What this reader sees now; `Washout` while only repeats that must wait are left; None: all done."""
         with self.log.reading() as now:
             return self._next(now, reader)
 
@@ -237,107 +224,6 @@ class Study:
                 argument=True,
             )
         return text
-
-
-def freeze_study(
-    folder: Path | str,
-    *,
-    images: Path | None = None,
-    limits: Limits | None = None,
-    progress: Report = silent,
-) -> Study:
-    """Freeze a study: copy its images without identity, make its key and database, and open it.
-
-    images: where the protocol's relative places start (default: the study's folder). Raises InputError for
-    a study that was frozen before, a protocol that is none, images that do not fit together, a folder on a
-    network file system; OutputError when it cannot be written.
-    """
-    folder = Path(folder)
-    protocol, digest = read_protocol(folder)
-    if (folder / MANIFEST).exists():
-        raise InputError(
-            "study",
-            expected="one that is not frozen",
-            got="a frozen one",
-            fix="A frozen study is never changed: start a new one with 'medidiff review new'.",
-        )
-    rehearse_files(folder)
-    refuse_network(folder / DATABASE)
-    cases = freeze_images(folder, protocol, base=images, limits=limits, progress=progress)
-    study = secrets.token_hex(16)
-    manifest = Manifest(
-        schema_="medidiff.review.frozen/1", notice=NOTICE, study=study, protocol=digest, cases=cases
-    )
-    new_key(study)
-    write_json(folder / MANIFEST, plain_manifest(manifest))  # last: from here on it is frozen
-    return _open(folder, first_station=True, clock=time.time)
-
-
-def open_study(folder: Path | str, *, clock: Callable[[], float] = time.time) -> Study:
-    """Open a frozen study, with every image checked.
-
-    A copy of a frozen study without its database gets a new one: so each workstation has its own. clock:
-    seconds since 1970 UTC. Raises InputError for a protocol or image that is not as it was frozen, or a
-    database that is not this study's; MissingError without the study's key.
-    """
-    return _open(Path(folder), first_station=False, clock=clock)
-
-
-def _open(folder: Path, *, first_station: bool, clock: Callable[[], float]) -> Study:
-    manifest, manifest_digest = read_manifest(folder)
-    protocol, digest = read_protocol(folder)
-    if digest != manifest.protocol:
-        raise InputError(
-            PROTOCOL,
-            expected="the protocol that was frozen",
-            got="a changed one",
-            fix="Put back the frozen protocol; a change needs a new study.",
-        )
-    check_images(folder, manifest)
-    path, key = folder / DATABASE, read_key(manifest.study)
-    notices = [] if hold(folder / MANIFEST) else [_OPEN_ELSEWHERE]
-    if path.exists():
-        log = open_log(path, manifest.study, key)
-    else:
-        station = 0 if first_station else 1 + secrets.randbelow(9999)
-        notices += [] if first_station else [_NEW_DATABASE]
-        log = create_log(path, manifest.study, key, first_row(manifest, manifest_digest, station))
-    if log.readonly:
-        notices.append("the study's folder cannot be written: it is open for looking only")
-    with log.reading() as now:
-        _check_first(now.rows("study"), manifest, manifest_digest)
-    return Study(folder, protocol, digest, manifest, log, tuple(notices), clock)
-
-
-_OPEN_ELSEWHERE = "this study is open in another program too; answers of both are kept"
-_NEW_DATABASE = "a new database was made: this copy of the study has no answers yet"
-
-
-def first_row(manifest: Manifest, manifest_digest: str, station: int) -> dict[str, Any]:
-    """The first row of a database of a study."""
-    return {
-        "database": secrets.token_hex(16),
-        "study": manifest.study,
-        "protocol": manifest.protocol,
-        "manifest": manifest_digest,
-        "station": station,
-    }
-
-
-def _check_first(rows: list[Row], manifest: Manifest, manifest_digest: str) -> None:
-    facts = rows[0].data if rows else {}
-    same = (facts.get("study"), facts.get("protocol"), facts.get("manifest")) == (
-        manifest.study,
-        manifest.protocol,
-        manifest_digest,
-    )
-    if not same:
-        raise InputError(
-            DATABASE,
-            expected="the database of this study",
-            got="one of another study, or of a changed manifest",
-            fix="Put back the files that belong together.",
-        )
 
 
 def _answered(now: Reading, reader: Reader) -> dict[int, float]:

@@ -12,7 +12,7 @@ import math
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -73,6 +73,24 @@ class Reading:
         return Head(*found) if found else Head(0, "")
 
 
+class _Writing(Reading):
+    def insert(self, row: Row) -> None:
+        """Add a row that was made from the head that this transaction sees."""
+        values = (row.number, row.kind, row.reader, row.session, row.seconds, row.body, row.mac)
+        self._connection.execute(f"INSERT INTO log ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a row is made of. reader, session: numbers, 0 where there is none. seconds: since it began."""
+
+    kind: str
+    body: Mapping[str, Any]
+    reader: int = 0
+    session: int = 0
+    seconds: float = 0.0
+
+
 @dataclass(frozen=True, eq=False)
 class Log:
     """An open log. readonly: on a medium that cannot be written, for looking only."""
@@ -108,30 +126,48 @@ class Log:
         body: what to write, or a function that decides inside the transaction. Raises what that function
         raises, and OutputError when the file cannot be written; then nothing was added.
         """
-        if not math.isfinite(seconds):
-            raise InputError(
-                "seconds", expected="a finite number", got="none", fix="Measure it again.", argument=True
-            )
+        with self._writing() as now:
+            entry = Entry(kind, body(now) if callable(body) else body, reader, session, seconds)
+            row = self._next(now.head(), entry)
+            now.insert(row)
+        return row
+
+    def extend(self, entries: Iterable[Entry]) -> Head:
+        """Add many rows in one transaction, all or none, and return the new head."""
+        with self._writing() as now:
+            head = now.head()
+            for entry in entries:
+                row = self._next(head, entry)
+                now.insert(row)
+                head = Head(row.number, row.mac)
+        return head
+
+    def close(self) -> None:
+        """Close this thread's connection, so that the file is whole without its side files."""
+        if (found := getattr(self._local, "connection", None)) is not None:
+            found.close()
+            self._local.connection = None
+
+    @contextmanager
+    def _writing(self) -> Iterator[_Writing]:
         with _refusals(self.path):
             connection = self._connection()
             connection.execute("BEGIN IMMEDIATE")
             try:
-                now = Reading(connection)
-                text = canonical(dict(body(now) if callable(body) else body))
-                row = self._next(now.head(), kind, reader, session, float(seconds), text)
-                connection.execute(
-                    f"INSERT INTO log ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (row.number, row.kind, row.reader, row.session, row.seconds, row.body, row.mac),
-                )
+                yield _Writing(connection)
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
-        return row
 
-    def _next(self, head: Head, kind: str, reader: int, session: int, seconds: float, body: str) -> Row:
-        row = Row(head.count + 1, kind, reader, session, seconds, body, "")
+    def _next(self, head: Head, entry: Entry) -> Row:
+        if not math.isfinite(entry.seconds):
+            raise InputError(
+                "seconds", expected="a finite number", got="none", fix="Measure it again.", argument=True
+            )
+        body, seconds = canonical(dict(entry.body)), float(entry.seconds)
+        row = Row(head.count + 1, entry.kind, entry.reader, entry.session, seconds, body, "")
         before = head.mac if head.count else start_mac(self.key, self.study, row.data["database"])
         return replace(row, mac=row_mac(self.key, before, row))
 

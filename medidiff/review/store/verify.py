@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from medidiff.review.store.chain import Head, Row, row_mac, start_mac
 from medidiff.review.store.log import Log
@@ -17,9 +18,9 @@ _MOST_FAULTS = 20
 
 @dataclass(frozen=True)
 class Fault:
-    """row: the number where the log is wrong. text: what happened there."""
+    """place: "row 12", or the name of a file or case. text: what happened there."""
 
-    row: int
+    place: str
     text: str
 
 
@@ -39,7 +40,7 @@ class Verdict:
         """One line for a person."""
         if self.whole:
             return f"{self.head.count} rows, whole; head {self.head}"
-        places = "; ".join(f"row {fault.row}: {fault.text}" for fault in self.faults)
+        places = "; ".join(f"{fault.place} {fault.text}" for fault in self.faults)
         return f"not whole: {places}"
 
 
@@ -61,20 +62,34 @@ def verify_rows(rows: Sequence[Row], key: bytes, study: str, expect: Head | None
 
 def _chain_faults(rows: Sequence[Row], key: bytes, study: str) -> list[Fault]:
     if not rows:
-        return [Fault(1, "all rows were removed")]
+        return [Fault("row 1", "was removed, and all after it")]
     faults: list[Fault] = []
     before, expected = _start(rows[0], key, study), 1
+    if not _any_follows(rows, key, before):
+        return [Fault("row 1", "and all after it do not fit the key: another key, or another history")]
     for index, row in enumerate(rows):
         if row.number > expected:
             faults.append(_gap(expected, row.number))
             # Its predecessor is gone, so that only its followers can be checked.
-        elif row_mac(key, before, row) != row.mac:
+        elif not _follows(key, before, row):
             text, ends = _diagnosis(rows, index, key, before)
-            faults.append(Fault(row.number, text))
+            faults.append(Fault(f"row {row.number}", text))
             if ends:
                 break
         before, expected = row.mac, row.number + 1
     return faults
+
+
+def _follows(key: bytes, before: str, row: Row) -> bool:
+    try:
+        return row_mac(key, before, row) == row.mac
+    except TypeError:  # a cell of a kind that only another program can have put there
+        return False
+
+
+def _any_follows(rows: Sequence[Row], key: bytes, start: str) -> bool:
+    """Whether the first row, or any other after the one that stands before it, has its mac."""
+    return _follows(key, start, rows[0]) or any(_follows(key, a.mac, b) for a, b in pairwise(rows))
 
 
 def _start(first: Row, key: bytes, study: str) -> str:
@@ -86,7 +101,7 @@ def _start(first: Row, key: bytes, study: str) -> str:
 
 def _gap(first: int, after: int) -> Fault:
     last = after - 1
-    return Fault(first, "was removed" if first == last else f"up to row {last} were removed")
+    return Fault(f"row {first}", "was removed" if first == last else f"up to row {last} were removed")
 
 
 def _diagnosis(rows: Sequence[Row], index: int, key: bytes, before: str) -> tuple[str, bool]:
@@ -95,11 +110,11 @@ def _diagnosis(rows: Sequence[Row], index: int, key: bytes, before: str) -> tupl
     if index + 1 == len(rows):
         return "was changed, or added by another program", False
     after = rows[index + 1]
-    if row_mac(key, row.mac, after) == after.mac:
+    if _follows(key, row.mac, after):
         return "was changed", False
-    if row_mac(key, before, replace(after, number=row.number)) == after.mac:
+    if _follows(key, before, replace(after, number=row.number)):
         return "was inserted, and the rows after it were renumbered", True
-    if any(row_mac(key, row.mac, replace(after, number=after.number + k)) == after.mac for k in (1, 2, 3)):
+    if any(_follows(key, row.mac, replace(after, number=after.number + k)) for k in range(1, len(rows))):
         return "does not follow: what stood before it was removed, and the rest renumbered", True
     return "does not follow the row before it, nor do the rows after it", True
 
@@ -108,8 +123,8 @@ def _missing_tail(rows: Sequence[Row], expect: Head) -> list[Fault]:
     last = rows[-1].number if rows else 0
     if last < expect.count:
         gone = "was cut off" if last + 1 == expect.count else f"up to row {expect.count} were cut off"
-        return [Fault(last + 1, f"{gone} (the expected head has {expect.count} rows)")]
+        return [Fault(f"row {last + 1}", f"{gone} (the expected head has {expect.count} rows)")]
     found = next((row for row in rows if row.number == expect.count), None)
     if found is not None and found.mac != expect.mac:
-        return [Fault(expect.count, "is not the one of the expected head")]
+        return [Fault(f"row {expect.count}", "is not the one of the expected head")]
     return []
