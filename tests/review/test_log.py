@@ -275,9 +275,15 @@ def test_a_full_disk_is_one_message_and_loses_nothing(log: Log) -> None:
     text = "x" * 1000
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count = {pages}")
+    before = log.append("event", {"event": "fits"})
+
+    def fill() -> None:
+        nonlocal before
+        while True:
+            before = log.append("event", {"event": "e", "data": text})
+
     with pytest.raises(OutputError) as error:
-        while before := log.append("event", {"event": "e", "data": text}):
-            pass
+        fill()
     assert error.value.got == "a full disk"
     assert verify_log(log).whole
     assert head(log) == Head(before.number, before.mac)
@@ -286,11 +292,10 @@ def test_a_full_disk_is_one_message_and_loses_nothing(log: Log) -> None:
 
 
 _READONLY = """
-import os, sys
-os.setuid(65534)
+import encodings.ascii, fcntl, os, sys  # before the Python of another user is out of reach
 from medidiff.errors import MedidiffError
 from medidiff.review import open_study, state_of, verify_study, export_study
-from pathlib import Path
+os.setuid(65534)
 study = open_study(sys.argv[1])
 print(study.notices[-1])
 print(state_of(study).answers, verify_study(sys.argv[1]).whole)
