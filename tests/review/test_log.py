@@ -312,8 +312,12 @@ def test_a_read_only_folder_is_looked_at_and_refuses_answers(
     study: Study, own_home: Path, tmp_path: Path
 ) -> None:
     """In a process of the user nobody, whom the folder's owner lets read only."""
-    study.log.close()
-    for folder in (study.folder, study.folder / "images", own_home):
+    reader = study.sign_in("R01", "4711", new=True)
+    shown = study.next(reader)
+    assert isinstance(shown, Presentation)
+    study.answer(reader, shown, "A", seconds=1.0)
+    assert (study.folder / f"{DATABASE}-wal").stat().st_size  # the answer lies there, not in the database
+    for folder in (study.folder, own_home):
         for path in (folder, *folder.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
     for folder in (tmp_path, *tmp_path.parents[:3]):
@@ -325,7 +329,7 @@ def test_a_read_only_folder_is_looked_at_and_refuses_answers(
     assert run.stderr == ""
     lines = run.stdout.splitlines()
     assert lines[0] == "the study's folder cannot be written: it is open for looking only"
-    assert lines[1] == "0 True"
+    assert lines[1] == "1 True"
     assert [line.split()[0] for line in lines[2:]] == ["OutputError", "OutputError"]
 
 
