@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from medidiff.errors import InputError, MedidiffError, OutputError
+from medidiff.io.opening import regular_size
 from medidiff.review.store.chain import Head, Row, canonical, row_mac, start_mac
 from medidiff.review.store.place import refuse_network
 
@@ -233,6 +234,7 @@ def _copied(path: Path) -> TemporaryDirectory[str]:
 
     SQLite itself would need to write beside it, or would pass over the WAL and the answers in it.
     """
+    regular_size(path)  # refuses one that may not even be read
     copy = TemporaryDirectory(prefix="medidiff-")
     for name in (path.name, f"{path.name}-wal"):
         with suppress(FileNotFoundError):
