@@ -72,8 +72,8 @@ def _fit(report: Plain, record: Plain, cite: Sources) -> list[str]:
     said = [
         f"A chromatogram of {data['points']} points, {data['interval_s']:.3g} s apart (SHA-256 "
         f"{short(data['sha256'])}), was fitted from {low:g} to {high:.5g} s with {program(record)} by the "
-        f"linear kinetic model of an open tubular column {cite('model', 'kinetic')}: retention factor k, rate "
-        f"kd and area of {_analytes(options['analytes'])} together, by least squares with the areas and a "
+        f"linear kinetic model of an open tubular column {cite('model', 'kinetic')}: retention factor k, "
+        f"rate kd and area of {_analytes(options['analytes'])} together, by least squares with the areas and a "
         f"baseline of order {options['baseline_order']} projected out {cite('projection')}."
     ]
     if options["system"] is not None:

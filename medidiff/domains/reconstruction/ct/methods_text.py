@@ -26,8 +26,8 @@ TASK = "reconstruct.ct"
 
 _SOURCES = {
     "fbp": "Kak AC, Slaney M. Principles of Computerized Tomographic Imaging. IEEE Press, 1988.",
-    "sirt": "Gregor J, Benson T. Computational analysis and improvement of SIRT. IEEE Trans Med Imaging 27:918, "
-    "2008.",
+    "sirt": "Gregor J, Benson T. Computational analysis and improvement of SIRT. "
+    "IEEE Trans Med Imaging 27:918, 2008.",
     "cgls": "Björck Å. Numerical Methods for Least Squares Problems. SIAM, 1996, algorithm 7.4.1.",
     "tv": "Chambolle A, Pock T. A first-order primal-dual algorithm for convex problems with applications to "
     "imaging. J Math Imaging Vis 40:120, 2011.",
@@ -130,8 +130,8 @@ def _diffusion(row: Plain, record: Plain, cite: Sources) -> str:
     return (
         f"a diffusion prior {prior} (network {row['prior']}, weights {weights}) with the data term solved "
         f"by {options['fast_cg_iterations']} conjugate-gradient steps at each of "
-        f"{options['fast_evaluations']} noise levels from {levels} ({kind}; {row['evaluations']} passes of the network in "
-        f"{row['precision']}{coupling})"
+        f"{options['fast_evaluations']} noise levels from {levels} ({kind}; "
+        f"{row['evaluations']} passes of the network in {row['precision']}{coupling})"
     )
 
 
