@@ -11,7 +11,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -39,12 +38,10 @@ def thinned(signal: Array, most: int = MOST) -> NDArray[np.intp]:
     return np.unique([0, *low, *high, points - 1])
 
 
-def frame(time_s: Array, columns: Sequence[Array], *, by: Array) -> pd.DataFrame:
+def frame(time_s: Array, columns: Sequence[Array], *, by: Array) -> dict[str, Array]:
     """Columns c0, c1 ... over `minutes`, thinned by the signal `by`; names of analytes stand in the spec."""
     rows = thinned(by)
-    return pd.DataFrame(
-        {"minutes": time_s[rows] / _MINUTE, **{f"c{i}": column[rows] for i, column in enumerate(columns)}}
-    )
+    return {"minutes": time_s[rows] / _MINUTE, **{f"c{i}": column[rows] for i, column in enumerate(columns)}}
 
 
 def overlay_chart(names: Sequence[str], tops: Sequence[Top], unit: str) -> Spec:
