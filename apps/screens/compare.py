@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
-from frame import attempt, empty, head, warn
+from frame import attempt, empty, head, table, warn
 from showing.arms import MOST_ARMS, arms_of, case_of, error_maps, frame_of, images_of, scores
 from showing.runs import Run, done, open_run, runs
 from showing.scans import upload
-from showing.tables import method_label, metric_rows
+from showing.tables import METRICS_NOTE, method_label, metric_rows
 from viewer import Arm, show
 
 from medidiff.io.volume import Volume
@@ -58,7 +58,7 @@ def _of_run(run: Run) -> None:
         empty(f"Choose one to {MOST_ARMS} arms.")
         return
     _show(arms_of(result, chosen), images.get("reference"), key=f"{run.label}-{'-'.join(chosen)}")
-    st.dataframe(metric_rows(result.report), hide_index=True)
+    table(metric_rows(result.report), METRICS_NOTE)
     warn(result.warnings)
 
 
@@ -96,7 +96,7 @@ def _own() -> None:
     report: dict[str, Any] = {
         "methods": {label: {"metrics": found} for label, found in rows.items() if found}
     }
-    st.dataframe(metric_rows(report), hide_index=True)
+    table(metric_rows(report), METRICS_NOTE)
 
 
 def _score(volume: Volume, reference: Volume) -> dict[str, Any] | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import streamlit as st
-from frame import attempt, downloads, empty, head, warn
+from frame import attempt, downloads, empty, head, table, warn
 from serving.work import follow, remember, remembered
 from settings import settings
 from showing.arms import MOST_ARMS, arms_of, case_of, frame_of, images_of
 from showing.asking import INPUT, Scan, network_seconds, words
 from showing.runs import Run, open_run
 from showing.scans import choose_scan
-from showing.tables import method_label, metric_rows
+from showing.tables import METRICS_NOTE, method_label, metric_rows
 from showing.takeaway import methods_of, run_files
 from streamlit.delta_generator import DeltaGenerator
 from viewer import Arm, show
@@ -105,7 +105,7 @@ def _result(job: Job) -> None:
     names += ["reference"] if "reference" in images else []
     if names:
         attempt(show, arms_of(result, names), key=f"job-{job.id}", window=_LUNG, height=560)
-    st.dataframe(metric_rows(result.report), hide_index=True)
+    table(metric_rows(result.report), METRICS_NOTE)
     warn(result.warnings)
     downloads(run_files(run.folder, result, attempt(methods_of, result)), key=f"job-{job.id}")
     if st.button("Back to the scan", icon=":material/arrow_back:"):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import streamlit as st
-from frame import attempt, downloads, empty, head, plain, warn
+from frame import attempt, downloads, empty, head, plain, table, warn
 from serving.work import follow
 from settings import settings
 from showing.runs import Run, figure_of, open_run, runs
-from showing.tables import fact_rows, fit_rows, metric_rows, option_rows
+from showing.tables import METRICS_NOTE, fact_rows, fit_rows, metric_rows, option_rows
 from showing.takeaway import methods_of, run_files
 
 from medidiff.runs.jobs import forget_job
@@ -56,9 +56,9 @@ def _opened(run: Run) -> None:
             st.markdown(plain(text.paragraph))
             st.markdown("\n".join(f"{i}. {plain(source)}" for i, source in enumerate(text.citations, 1)))
     with origin:
-        st.dataframe(fact_rows(result.provenance), hide_index=True, height="content")
+        table(fact_rows(result.provenance))
         with st.expander("Every option"):
-            st.dataframe(option_rows(result.provenance), hide_index=True, height="content")
+            table(option_rows(result.provenance))
 
 
 def _numbers(run: Run, result: Result) -> None:
@@ -67,14 +67,14 @@ def _numbers(run: Run, result: Result) -> None:
     if _FIT in result:
         fit = attempt(read_json, run.folder / _FIT)
         if fit is not None:
-            st.dataframe(fit_rows(fit), hide_index=True)
+            table(fit_rows(fit))
     else:
-        st.dataframe(metric_rows(report), hide_index=True)
+        table(metric_rows(report), METRICS_NOTE)
     facts = {**report["input"], **report.get("measurement", {})}
     rows = [{"What": name, "Value": str(value)} for name, value in facts.items() if value not in (None, "")]
     warn(result.warnings)
     with st.expander("Input and measurement"):
-        st.dataframe(rows, hide_index=True, height="content")
+        table(rows)
 
 
 def _remove(run: Run) -> None:

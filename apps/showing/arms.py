@@ -65,14 +65,14 @@ def scores(image: str, reference: str, _image: Volume, _reference: Volume) -> di
 
 def case_of(digest: str) -> str:
     """A case's name on the screen: the head of its digest, never a person's."""
-    return f"case {digest.removeprefix('sha256:')[:8]}"
+    return digest.removeprefix("sha256:")[:8]
 
 
 def frame_of(volume: Volume) -> str:
     """A frame of reference's name on the screen: the head of the digest of shape and affine."""
     state = hashlib.sha256(np.asarray(volume.shape, "<i8").tobytes())
     state.update((volume.affine.astype("<f4") + np.float32(0)).tobytes())
-    return f"frame {state.hexdigest()[:6]}"
+    return state.hexdigest()[:6]
 
 
 def _on_one_grid(image: Volume, reference: Volume) -> tuple[Volume, Volume]:
