@@ -9,13 +9,14 @@ from settings import settings
 
 from medidiff.errors import MedidiffError
 
-READ = "pages/read.py"
+READ = "screens/read.py"
 
 dress()
 if settings().study is not None:
     page = st.navigation([st.Page(READ, title="Read")], position="hidden")
 else:
-    page = st.navigation([st.Page(entry.script, title=entry.title, url_path=entry.url) for entry in PAGES])
+    pages = [st.Page(page.script, title=page.title, url_path=page.url, icon=page.icon) for page in PAGES]
+    page = st.navigation(pages, position="top")
 try:
     page.run()
 except MedidiffError as error:

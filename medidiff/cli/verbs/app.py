@@ -42,7 +42,6 @@ FLAGS = {
     "client.showErrorDetails": "none",
     "client.showErrorLinks": "false",
     "client.toolbarMode": "minimal",
-    "theme.base": "dark",
 }
 """What `streamlit run` is told, beside address, port and hosts; a test compares it with its own list."""
 
