@@ -117,6 +117,18 @@ def block_means(array: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
     return out
 
 
+def checked_labels(name: str, array: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The array, of whole numbers from 0 to 32767; InputError for others."""
+    if array.min() < 0 or array.max() > _LARGEST or (array != np.rint(array)).any():
+        raise InputError(
+            name,
+            expected=f"labels: whole numbers from 0 to {_LARGEST}",
+            got=f"values from {float(array.min()):g} to {float(array.max()):g}",
+            fix="Show it as a heat map.",
+        )
+    return array
+
+
 def block_labels(array: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
     """The largest label of each block, so that a small one does not vanish and no new one appears."""
     if factor == 1:
