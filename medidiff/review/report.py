@@ -14,6 +14,7 @@ from medidiff.review.presentation import CANNOT, TIE
 from medidiff.review.protocol import Protocol
 from medidiff.review.statistics import AnswerTable, Plan, study_figure, summarise
 from medidiff.review.study import Study
+from medidiff.runs.figures import png_bytes
 from medidiff.runs.plain import write_json
 
 STATISTICS, FIGURE = "statistics.json", "figure.png"
@@ -70,7 +71,15 @@ def plan_of(protocol: Protocol) -> Plan:
         scale=scale if protocol.kind == "likert" else None,
         planned_readers=protocol.readers,
         planned_cases=len(protocol.scored_cases),
+        remarks=_remarks(protocol),
     )
+
+
+def _remarks(protocol: Protocol) -> tuple[str, ...]:
+    runs = [case.run for case in protocol.scored_cases if case.run is not None]
+    if len(set(runs)) == len(runs):
+        return ()
+    return ("several cases are blocks of one scan, so not independent: intervals come out too narrow",)
 
 
 def write_statistics(study: Study, folder: Path | None = None) -> dict[str, Any]:
@@ -82,8 +91,9 @@ def write_statistics(study: Study, folder: Path | None = None) -> dict[str, Any]
     found = {**summarise(table, plan_of(study.protocol)), "study": facts}
     with writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
+    picture = png_bytes(study_figure(found))
     with writing_file(folder / FIGURE) as temporary:
-        study_figure(found).savefig(temporary, format="png")
+        temporary.write_bytes(picture)
     write_json(folder / STATISTICS, found)
     return found
 
@@ -97,7 +107,8 @@ def statistics_text(found: dict[str, Any]) -> list[str]:
     for one in found["comparisons"]:
         lines.append(f"{one['arm']} against {one['against']}: {one['endpoint']}")
         lines.append(f"  {_interval(one)} ({100 * one['level']:g} % interval, {one['method']})")
-        lines.append(f"  {_interval({**one, **one['bootstrap']})} (two-way bootstrap beside it)")
+        drawn = "cases" if found["readers_fixed"] else "readers and cases"
+        lines.append(f"  {_interval({**one, **one['bootstrap']})} (bootstrap of {drawn} beside it)")
         lines += [f"  {_claim(claim)}" for claim in one.get("claims", ())]
     lines += [f"note: {text}" for text in found["warnings"]]
     return [*lines, "", "Methods: " + " ".join(found["methods"]), f"head {found['study']['head']}"]
