@@ -72,7 +72,7 @@ def test_the_wheel_carries_all_that_is_tracked_below_medidiff(wheel: Path) -> No
 
 
 def test_the_wheel_carries_the_app(wheel: Path) -> None:
-    """All that is tracked below apps/: pages, JavaScript, and the colours in a folder whose name is hidden."""
+    """All that is tracked below apps/: pages, JavaScript, and the colours in a hidden folder."""
     listed = subprocess.run(
         ["git", "ls-files", "apps"], cwd=ROOT, capture_output=True, text=True, check=False
     )
