@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from itertools import takewhile
+from pathlib import Path
 
 from medidiff import __version__
 from medidiff.cli.door import ARGUMENT, guarded
@@ -42,7 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not rest or rest[0] not in VERBS:
         return _unknown(rest[0] if rest else leading[0])
     verb, words, terminal = rest[0], [*rest[1:], *leading], Terminal()
-    return guarded(lambda: _run(verb, words, terminal), terminal, debug="--debug" in words)
+    if "--job" not in words[:-1]:
+        return guarded(lambda: _run(verb, words, terminal), terminal, debug="--debug" in words)
+    return _run_job(verb, words, terminal)
 
 
 def _prepare_streams() -> None:
@@ -65,6 +68,23 @@ def _run(verb: str, words: list[str], terminal: Terminal) -> int:
         return arguments
     terminal.quiet, terminal.json = arguments.quiet, arguments.json
     code: int = arguments.run(arguments, terminal)
+    return code
+
+
+def _run_job(verb: str, words: list[str], terminal: Terminal) -> int:
+    """As any command, and its folder is told how far it is and how it ended."""
+    from medidiff.runs.jobs import Worker
+
+    workers: list[Worker] = []
+
+    def run() -> int:
+        workers.append(Worker(Path(words[words.index("--job") + 1])))
+        terminal.watcher = workers[0].progress
+        return _run(verb, words, terminal)
+
+    code = guarded(run, terminal, debug="--debug" in words)
+    for worker in workers:
+        worker.close(code)
     return code
 
 

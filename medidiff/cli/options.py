@@ -66,12 +66,16 @@ def leaves(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
 
 
 def add_everywhere(parser: Parser) -> None:
-    """Add --quiet, --json and --debug to the verb, or to each of its sub-verbs."""
+    """Add --quiet, --json and --debug to the verb, or to each of its sub-verbs.
+
+    And --job, which no help shows: this process does the job in that folder; `main` sees to it.
+    """
     for leaf in leaves(parser):
         group = leaf.add_argument_group("everywhere")
         group.add_argument("--quiet", action="store_true", help="no progress, no notes (warnings stay)")
         group.add_argument("--json", action="store_true", help="a summary for programs on stdout")
         group.add_argument("--debug", action="store_true", help="show a traceback when something fails")
+        group.add_argument("--job", type=Path, help=argparse.SUPPRESS)
 
 
 def add_output(

@@ -12,7 +12,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from medidiff.progress import Progress
+from medidiff.progress import Pace, Progress, Report
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -26,16 +26,17 @@ class Terminal:
 
     quiet: no progress and no notes. json: `result` prints data in place of text.
     `after_interrupt` is what is said after Ctrl-C; a job that can go on says how. `warned` is what was.
+    `watcher` gets every record first, also with --quiet; it may raise to end the command.
     """
 
     def __init__(self, *, quiet: bool = False, json: bool = False) -> None:
         self.quiet, self.json = quiet, json
         self.after_interrupt = "nothing half-written stays."
         self.warned: list[str] = []
+        self.watcher: Report | None = None
         self._bars: Bars | None = None
         self._tasks: dict[str, TaskID] = {}
-        self._first: dict[str, tuple[float, Progress]] = {}
-        self._latest: dict[str, Progress] = {}
+        self._pace = Pace()
         self._last_line = time.monotonic()
 
     def __enter__(self) -> Terminal:
@@ -67,14 +68,12 @@ class Terminal:
 
     def progress(self, record: Progress) -> None:
         """Show one record."""
+        if self.watcher is not None:
+            self.watcher(record)
         if self.quiet:
             return
-        before = self._latest.get(record.stage)
-        if before is None or record.done < before.done or record.total != before.total:
-            # A stage that begins, or begins again (a second slab, a start for another method).
-            self._first[record.stage] = time.monotonic(), record
+        if self._pace.see(record):
             self._forget_task(record.stage)
-        self._latest[record.stage] = record
         if sys.stderr.isatty():
             self._draw(record)
         elif time.monotonic() - self._last_line >= LINE_EVERY_SECONDS:
@@ -83,10 +82,9 @@ class Terminal:
 
     def _line(self, record: Progress) -> str:
         line = f"{record.stage} {record.done}/{record.total}"
-        begun, first = self._first[record.stage]
-        spent, done = time.monotonic() - begun, record.done - first.done
-        if spent > 1 and done > 0 and record.done < record.total:
-            line += f", about {duration(spent * (record.total - record.done) / done)} left"
+        left = self._pace.seconds_left(record)
+        if left is not None:
+            line += f", about {duration(left)} left"
         return f"{line}, {record.note}" if record.note else line
 
     def _draw(self, record: Progress) -> None:

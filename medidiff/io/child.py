@@ -63,7 +63,7 @@ def decode_slices(paths: list[Path], shape: tuple[int, int, int], limits: Limits
         "file_bytes": 4 * math.prod(shape) + _REPLY_BYTES,
         "cpu_seconds": math.ceil(limits.seconds),
     }
-    with tempfile.TemporaryDirectory(prefix="medidiff-", dir=_memory_folder(request["file_bytes"])) as folder:
+    with tempfile.TemporaryDirectory(prefix="medidiff-", dir=memory_folder(request["file_bytes"])) as folder:
         _run(request, Path(folder), limits.seconds)
         reply = _reply(Path(folder), _REPLY_BYTES)
         if reply != {"ok": True}:
@@ -71,7 +71,7 @@ def decode_slices(paths: list[Path], shape: tuple[int, int, int], limits: Limits
         return _result(Path(folder), shape)
 
 
-def _memory_folder(needed: object) -> str | None:
+def memory_folder(needed: object) -> str | None:
     """Shared memory where it is large enough, so that the pixels of a patient do not reach a disk."""
     shared = Path("/dev/shm")
     if isinstance(needed, int) and shared.is_dir() and os.access(shared, os.W_OK):
@@ -167,7 +167,7 @@ def read_dataset(
         "file_bytes": most + _HDF5_REPLY_BYTES,
         "cpu_seconds": math.ceil(limits.seconds),
     }
-    with tempfile.TemporaryDirectory(prefix="medidiff-", dir=_memory_folder(request["file_bytes"])) as folder:
+    with tempfile.TemporaryDirectory(prefix="medidiff-", dir=memory_folder(request["file_bytes"])) as folder:
         _run(request, Path(folder), limits.seconds)
         reply = _reply(Path(folder), _HDF5_REPLY_BYTES)
         values = _values(Path(folder)) if reply.get("ok") is True else None
