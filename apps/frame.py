@@ -1,35 +1,133 @@
-"""What every page shares: the table of pages, the look, the head and the notice.
+"""What every page shares: the table of pages, the look, the head with the notice, errors and downloads.
 
-A page is one script in `pages/` and one line in `PAGES`.
+A page is one script in `screens/` and one line in `PAGES`. Colours are in `.streamlit/config.toml`.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
+import numpy as np
 import streamlit as st
+from PIL import Image
+
+from medidiff import __version__
+from medidiff.errors import MedidiffError, recognised
 
 NOTICE = "Research use only: not for diagnosis."
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A page: its script, its title, and its address."""
+    """A page: its script, its title, its address, and a sign of the Material set."""
 
     script: str
     title: str
     url: str
+    icon: str
 
 
-PAGES = (Entry("pages/compare.py", "Compare", "compare"),)
+PAGES = (
+    Entry("screens/reconstruct.py", "Reconstruct", "reconstruct", ":material/blur_on:"),
+    Entry("screens/compare.py", "Compare", "compare", ":material/compare:"),
+    Entry("screens/results.py", "Results", "results", ":material/folder_open:"),
+    Entry("screens/chromatogram.py", "Chromatogram", "chromatogram", ":material/show_chart:"),
+)
+
+_LOOK = """<style>
+[data-testid="stMainBlockContainer"] {padding: 3.6rem 1.4rem 3rem;}
+[data-testid="stMainBlockContainer"] h1 {padding: 0;}
+[data-testid="stCaptionContainer"] {opacity: 1; color: #b0b6bc;}
+[data-testid="stAppDeployButton"] {display: none;}
+[data-testid="stSlider"] {margin-bottom: -0.6rem;}
+.medidiff-foot {position: fixed; left: 0; right: 0; bottom: 0; z-index: 1000; padding: 3px 1.4rem;
+  display: flex; justify-content: space-between; font-size: 0.8rem; color: #e4e6e8; background: #0f1113;
+  border-top: 1px solid #3a3f45;}
+</style>"""
 
 
 def dress() -> None:
     """The look of all pages."""
-    st.set_page_config(page_title="medidiff", layout="wide")
+    # A sign of its own: for one of the Material set the browser would ask a server of Google.
+    st.set_page_config(page_title="medidiff", page_icon=_sign(), layout="wide")
 
 
 def head(title: str, text: str) -> None:
-    """A page's title, one line that says what it is for, and the notice."""
-    st.title(title)
+    """A page's title, what it is for in one line, and the notice: here and at the foot of the screen."""
+    foot = f'<div class="medidiff-foot"><span>{NOTICE}</span><span>medidiff {__version__}</span></div>'
+    st.html(_LOOK + foot)
+    st.title(title, anchor=False)
     st.caption(f"{text}  ·  {NOTICE}")
+
+
+def _sign() -> Image.Image:
+    """The tab's sign, 32 x 32: a body and its two lungs, seen in few views."""
+    y, x = np.mgrid[-1:1:32j, -1:1:32j]
+    body = x**2 + (1.35 * y) ** 2 < 0.9
+    lungs = ((np.abs(x) - 0.42) / 0.28) ** 2 + (y / 0.42) ** 2 < 1
+    shade = np.where(lungs, 40, np.where(body, 200, 0))
+    return Image.fromarray(np.stack([0.62 * shade, 0.9 * shade, shade], axis=-1).astype(np.uint8))
+
+
+def empty(text: str) -> None:
+    """What stands where nothing is yet: a sentence that says what to do."""
+    st.info(plain(text), icon=":material/info:")
+
+
+def attempt(make: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+    """What `make` returns; or None, and on the page the one line of an error of ours. A bug goes on."""
+    try:
+        return make(*args, **kwargs)
+    except Exception as error:
+        found = recognised(error)
+        if found is None:
+            raise
+        complain(found)
+        return None
+
+
+def complain(error: MedidiffError) -> None:
+    """An error as one line: what, expected, got, what to do."""
+    st.error(plain(str(error)), icon=":material/error:")
+
+
+def warn(warnings: Sequence[str]) -> None:
+    """The warnings of a result, each a line."""
+    if warnings:
+        st.warning("  \n".join(map(plain, warnings)), icon=":material/warning:")
+
+
+def plain(text: str) -> str:
+    """Text that Markdown shows as it is: no link, no picture, no formula, no colour, no line break."""
+    return re.sub(r"([\\`*_{}\[\]()#+!|~<>$:])", r"\\\1", " ".join(text.split()))
+
+
+@dataclass(frozen=True)
+class Download:
+    """A button: its label, the file's name, and its bytes, or what makes them when it is pressed."""
+
+    label: str
+    name: str
+    data: bytes | str | Callable[[], bytes]
+    mime: str = "application/octet-stream"
+
+
+def downloads(items: Sequence[Download], *, key: str) -> None:
+    """A row of download buttons, which wraps on a narrow screen."""
+    with st.container(horizontal=True, key=f"downloads-{key}"):
+        for item in items:
+            st.download_button(
+                item.label,
+                item.data,
+                file_name=item.name,
+                mime=item.mime,
+                key=f"{key}-{item.name}",
+                on_click="ignore",
+                icon=":material/download:",
+            )

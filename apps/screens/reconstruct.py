@@ -1,0 +1,5 @@
+"""x"""
+
+from frame import head
+
+head("reconstruct", "x")

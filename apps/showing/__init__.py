@@ -1,0 +1,1 @@
+"""What the pages are made of, in plain functions: data by digest, tables, charts, files to take away."""

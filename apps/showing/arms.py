@@ -1,0 +1,103 @@
+"""What the viewer is given: arms, error maps and differences, with the case and the frame on every pane.
+
+Whatever is computed from two volumes is kept by their SHA-256 digests alone: the arrays go in unhashed
+(`_image`), because Streamlit's own hash of a large array looks at 100,000 samples of it, and two cases that
+agree there would be taken for one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from showing.tables import method_label
+from viewer import Arm, Overlay
+
+from medidiff.errors import InputError
+from medidiff.io.orientation import to_canonical
+from medidiff.io.volume import Volume
+from medidiff.metrics import score_volume
+from medidiff.runs.result import Result
+
+MOST_ARMS = 3
+_KEPT, _SECONDS = 12, 3600
+
+
+def images_of(result: Result) -> dict[str, Volume]:
+    """The methods' images and the reference of a run, by method; {} for a run without images."""
+    names = [name for name in result.report["methods"] if name in result]
+    names += ["reference"] if "reference" in result else []
+    return {name: result[name] for name in names if isinstance(result.outputs[_file(result, name)], Volume)}
+
+
+def arms_of(result: Result, methods: Sequence[str]) -> list[Arm]:
+    """An arm a method, in that order, each with the run's case and its own frame."""
+    case, images = case_of(result.report["input"]["sha256"]), images_of(result)
+    return [Arm(method_label(name), images[name], case, frame_of(images[name])) for name in methods]
+
+
+def error_maps(arms: Sequence[Arm], reference: Volume) -> list[Overlay]:
+    """For each arm the absolute error against the reference, shown over that arm; none over the reference."""
+    whole = reference.digest()
+    return [
+        Overlay("Absolute error", error_map(digest, whole, arm.volume, reference), "heat", of=place)
+        for place, arm in enumerate(arms)
+        if (digest := arm.volume.digest()) != whole
+    ]
+
+
+@st.cache_resource(show_spinner=False, max_entries=_KEPT, ttl=_SECONDS)
+def error_map(image: str, reference: str, _image: Volume, _reference: Volume) -> Volume:
+    """|image - reference| of the volumes with these digests; InputError on different grids."""
+    check_grid([_image, _reference])
+    return replace(_image, array=np.abs(_image.array - _reference.array), origin="", notes=())
+
+
+@st.cache_resource(show_spinner=False, max_entries=_KEPT, ttl=_SECONDS)
+def scores(image: str, reference: str, _image: Volume, _reference: Volume) -> dict[str, Any]:
+    """The metrics of the volumes with these digests; InputError on different grids."""
+    check_grid([_image, _reference])
+    seen, truth = to_canonical(_image)[0], to_canonical(_reference)[0]
+    return score_volume(seen.array, truth.array, truth.spacing_mm)
+
+
+def check_grid(volumes: Sequence[Volume]) -> None:
+    """InputError unless all lie on one grid, to a hundredth of a voxel, in the same units."""
+    first = volumes[0]
+    for other in volumes[1:]:
+        same = other.shape == first.shape and other.units == first.units
+        if same and np.abs(other.affine - first.affine).max() <= 0.01 * min(first.spacing_mm):
+            continue
+        got = f"{_grid(first)} and {_grid(other)}"
+        if other.shape == first.shape and other.spacing_mm == first.spacing_mm and other.units == first.units:
+            got = "another place or orientation"
+        raise InputError(
+            "volumes", expected="one grid for all", got=got, fix="Resample them to one grid first."
+        )
+
+
+def case_of(digest: str) -> str:
+    """A case's name on the screen: the head of its digest, never a person's."""
+    return f"case {digest.removeprefix('sha256:')[:8]}"
+
+
+def frame_of(volume: Volume) -> str:
+    """A frame of reference's name on the screen: the head of the digest of shape and affine."""
+    state = hashlib.sha256(np.asarray(volume.shape, "<i8").tobytes())
+    state.update((volume.affine.astype("<f4") + np.float32(0)).tobytes())
+    return f"frame {state.hexdigest()[:6]}"
+
+
+def _grid(volume: Volume) -> str:
+    size = " x ".join(map(str, volume.shape))
+    spacing = " x ".join(f"{step:.4g}" for step in volume.spacing_mm)
+    return f"{size} of {spacing} mm in {volume.units}"
+
+
+def _file(result: Result, name: str) -> str:
+    output = result.report["methods"].get(name, {}).get("output", f"{name}.nii.gz")
+    return output if output in result.outputs else f"{output}.nii.gz"

@@ -1,0 +1,69 @@
+"""What Reconstruct asks for: the words of the verb, and how long it will take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+INPUT = "volume.nii.gz"
+"""The job's own name for what it reads."""
+
+_CHUNK = 4  # slices of one measured pass
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A scan to simulate and reconstruct: parallel rays. slices: (a, b), a <= k < b."""
+
+    views: int
+    arc_deg: float
+    photons: float | None
+    methods: tuple[str, ...]
+    slices: tuple[int, int]
+
+    @property
+    def title(self) -> str:
+        """What the list of jobs calls it."""
+        a, b = self.slices
+        dose = "" if self.photons is None else f", {self.photons:.0e} photons".replace("e+0", "e")
+        return f"CT, {self.views} views over {self.arc_deg:g}°{dose}, slices {a} to {b - 1}"
+
+
+def words(scan: Scan) -> list[str]:
+    """`medidiff reconstruct ct` with every option that differs from none."""
+    a, b = scan.slices
+    asked = ["reconstruct", "ct", f"input/{INPUT}", "--views", str(scan.views), "--arc-deg", f"{scan.arc_deg:g}"]
+    asked += ["--photons", f"{scan.photons:g}"] if scan.photons is not None else []
+    return [*asked, "--slices", f"{a}:{b}", "--method", ",".join(scan.methods)]
+
+
+def network_seconds(scan: Scan, shape: Sequence[int], spacing_mm: tuple[float, float, float]) -> float:
+    """Seconds of the network's share of diffusion on this machine; shape (z, y, x) of the input.
+
+    The network is measured once for a size of slice (about five seconds); afterwards this is arithmetic.
+    Raises MissingError where no prior accepts the scan.
+    """
+    from medidiff.domains.reconstruction.ct.methods.defaults import defaults_for
+
+    half = max(shape[1:]) > _FULL and not (shape[1] % 2 or shape[2] % 2)
+    factor = 2 if half else 1
+    size = (shape[1] // factor, shape[2] // factor)
+    spacing = (spacing_mm[0], factor * spacing_mm[1], factor * spacing_mm[2])
+    passes = defaults_for(scan.views, scan.arc_deg, scan.photons).fast.passes
+    return _pass_seconds(size, spacing) * (scan.slices[1] - scan.slices[0]) * passes
+
+
+_FULL = 256  # pixels a side that a reconstruction has at most, unless told otherwise
+
+
+@st.cache_resource(show_spinner=False)
+def _pass_seconds(size: tuple[int, int], spacing_mm: tuple[float, float, float]) -> float:
+    """Seconds of one pass over one slice of that size, measured."""
+    from medidiff.domains.reconstruction.ct.forecast import network_seconds as measured
+    from medidiff.domains.reconstruction.ct.methods.defaults import defaults_for
+
+    views = 24
+    passes = defaults_for(views, 180.0, None).fast.passes
+    return measured((_CHUNK, *size), spacing_mm, views=views) / _CHUNK / passes

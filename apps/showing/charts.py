@@ -1,0 +1,146 @@
+"""Charts of a chromatogram for the dark theme, as Vega-Lite: data, model, each analyte, residuals.
+
+Time stands in minutes. Long traces are thinned to the lowest and the highest sample of each stretch, so that
+no peak is lost and little is sent to the browser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Spec = dict[str, Any]
+
+MOST = 3000
+"""Samples that are drawn at most."""
+
+DATA, MODEL, BASE = "#a4adb5", "#ffd27a", "#8a9199"
+COLOURS = ("#7db7e8", "#f0885e", "#8fcf8f", "#e58fb1", "#b79cf0", "#cfd66f", "#77cfc9")
+_MINUTE, _LABEL = 60.0, 0.12  # of the span of the peaks: nearer labels would touch
+
+Top = tuple[float, float, str]
+"""Where a label stands: minutes, height, text."""
+
+
+def thinned(signal: Array, most: int = MOST) -> NDArray[np.intp]:
+    """Which samples to draw: all, or of each stretch the lowest and the highest, first and last always."""
+    points = len(signal)
+    if points <= most:
+        return np.arange(points)
+    edges = np.linspace(0, points, most // 2 + 1).astype(int)
+    low = [a + int(signal[a:b].argmin()) for a, b in pairwise(edges)]
+    high = [a + int(signal[a:b].argmax()) for a, b in pairwise(edges)]
+    return np.unique([0, *low, *high, points - 1])
+
+
+def frame(time_s: Array, columns: Sequence[Array], *, by: Array) -> pd.DataFrame:
+    """Columns c0, c1 ... over `minutes`, thinned by the signal `by`; names of analytes stand in the spec."""
+    rows = thinned(by)
+    return pd.DataFrame(
+        {"minutes": time_s[rows] / _MINUTE, **{f"c{i}": column[rows] for i, column in enumerate(columns)}}
+    )
+
+
+def overlay_chart(names: Sequence[str], tops: Sequence[Top], unit: str) -> Spec:
+    """Data (c0), model (c1), and an area an analyte (c2 ...), each with its label."""
+    layers: list[Spec] = [_layer("area", f"c{i + 2}", name, opacity=0.55) for i, name in enumerate(names)]
+    layers += [_layer("line", "c0", "data", strokeWidth=2.4), _layer("line", "c1", "model", strokeWidth=1.2)]
+    colours = [*(COLOURS[i % len(COLOURS)] for i in range(len(names))), DATA, MODEL]
+    return _labelled(layers, tops, dict(zip([*names, "data", "model"], colours, strict=True)), unit)
+
+
+def plain_chart(tops: Sequence[Top], unit: str) -> Spec:
+    """A trace alone (c0) over its baseline (c1), with its peaks' labels."""
+    layers = [
+        _layer("line", "c1", "baseline", strokeWidth=1.2),
+        _layer("line", "c0", "data", strokeWidth=1.6),
+    ]
+    return _labelled(layers, tops, {"data": DATA, "baseline": MODEL}, unit)
+
+
+def residual_chart(y: str) -> Spec:
+    """Residuals (c0) around zero."""
+    zero: Spec = {"mark": {"type": "rule", "color": BASE, "strokeWidth": 1}, "encoding": {"y": {"datum": 0}}}
+    line = _layer("line", "c0", None, strokeWidth=1.0)
+    line["mark"]["color"] = COLOURS[0]
+    return _chart([zero, line], height=110, y=y)
+
+
+def _labelled(layers: list[Spec], tops: Sequence[Top], colours: dict[str, str], unit: str) -> Spec:
+    """The layers with a colour a name, the labels, and zoom by wheel and drag along the time."""
+    layers[0]["encoding"]["color"]["scale"] = {"domain": [*colours], "range": [*colours.values()]}
+    layers[0]["params"] = [
+        {"name": "view", "select": {"type": "interval", "encodings": ["x"]}, "bind": "scales"}
+    ]
+    labels = [
+        {
+            "data": {
+                "values": [
+                    {"x": x, "y": y, "name": name} for (x, y, name), side in _sides(tops) if side == at
+                ]
+            },
+            "mark": {"type": "text", "dy": -9, "dx": dx, "align": at, "color": "#e4e6e8", "fontSize": 12},
+            "encoding": {
+                "x": {"field": "x", "type": "quantitative"},
+                "y": {"field": "y", "type": "quantitative"},
+                "text": {"field": "name"},
+            },
+        }
+        for at, dx in (("center", 0), ("right", 8), ("left", -8))
+    ]
+    return _chart([*layers, *labels], height=330, y=_title("signal", unit))
+
+
+def _sides(tops: Sequence[Top]) -> list[tuple[Top, str]]:
+    """Each label with where it stands: beside its peak where a neighbour's label would cover it."""
+    ordered = sorted(tops)
+    span = (ordered[-1][0] - ordered[0][0]) if ordered else 0.0
+    found = []
+    for i, top in enumerate(ordered):
+        after = i + 1 < len(ordered) and ordered[i + 1][0] - top[0] < _LABEL * span
+        before = i > 0 and top[0] - ordered[i - 1][0] < _LABEL * span
+        found.append((top, "center" if after == before else "right" if after else "left"))
+    return found
+
+
+def _layer(mark: str, column: str, name: str | None, **look: Any) -> Spec:
+    encoding: Spec = {
+        "x": {"field": "minutes", "type": "quantitative"},
+        "y": {"field": column, "type": "quantitative"},
+    }
+    if name is not None:
+        encoding["color"] = {"datum": name, "legend": {"title": None}}
+    return {"mark": {"type": mark, "clip": True, **look}, "encoding": encoding}
+
+
+def _chart(layers: list[Spec], *, height: int, y: str) -> Spec:
+    for layer in layers:
+        layer["encoding"].setdefault("y", {})["title"] = y
+        if "x" in layer["encoding"]:
+            layer["encoding"]["x"]["title"] = "time / min"
+            layer["encoding"]["x"]["scale"] = {"nice": False, "zero": False}
+    return {
+        "layer": layers,
+        "height": height,
+        "config": {
+            "axis": {
+                "labelColor": "#c3c8cd",
+                "titleColor": "#e4e6e8",
+                "gridColor": "#24282d",
+                "labelFontSize": 12,
+            },
+            "axisY": {"minExtent": 44},
+            "legend": {"labelColor": "#e4e6e8", "orient": "top", "labelFontSize": 12, "symbolOpacity": 1},
+            "view": {"stroke": "#3a3f45"},
+        },
+    }
+
+
+def _title(what: str, unit: str) -> str:
+    return f"{what} / {unit}" if unit else what

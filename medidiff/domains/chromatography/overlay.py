@@ -1,0 +1,188 @@
+"""A model laid over a recorded trace, fast enough to follow a hand that turns the column's numbers.
+
+    system = turned(named_system("btex"), Knobs(length_m=30, ...))
+    over = overlay(trace, system)            # milliseconds: one simulation, one non-negative least squares
+
+Areas and a constant baseline are not turned: they are those that fit the data best, so that the eye judges
+times and widths alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from medidiff.domains.chromatography.analysis.chromatogram import uniform_axis
+from medidiff.domains.chromatography.chromatogram import Chromatogram
+from medidiff.domains.chromatography.model.column import Column
+from medidiff.domains.chromatography.model.flow import ConstantFlow, ConstantVelocity, PressureDriven
+from medidiff.domains.chromatography.model.injection import Rectangle
+from medidiff.domains.chromatography.model.oven import Oven
+from medidiff.domains.chromatography.model.retention import FixedRetention
+from medidiff.domains.chromatography.model.system import System
+from medidiff.domains.chromatography.model.units import from_celsius, to_celsius
+from medidiff.domains.chromatography.simulate import simulate
+from medidiff.domains.chromatography.summary import Peaks
+from medidiff.errors import InputError
+
+Array = NDArray[np.float64]
+
+MOST_POINTS = 200_000
+"""Of a trace that is followed by hand."""
+
+
+@dataclass(frozen=True)
+class Knobs:
+    """What may be turned. carrier: inlet pressure in kPa absolute, flow in mL/min or velocity in cm/s.
+
+    k: name -> retention factor in place of what the system predicts at the temperature.
+    """
+
+    length_m: float
+    diameter_mm: float
+    film_um: float
+    temperature_c: float
+    carrier: float
+    injection_width_s: float
+    k: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Overlay:
+    """Data and model over the trace's own axis, (points,) each; components (n, points), baseline left out.
+
+    area: (n,) in the signal's unit times s. peaks: where the model's lie.
+    """
+
+    time_s: Array
+    signal: Array
+    model: Array
+    components: Array
+    names: tuple[str, ...]
+    k: Array
+    area: Array
+    baseline: float
+    peaks: Peaks
+
+    @property
+    def residual(self) -> Array:
+        """Data - model."""
+        return self.signal - self.model
+
+    @property
+    def rms(self) -> float:
+        """Of the residual, over the signal's range."""
+        span = float(np.ptp(self.signal)) or 1.0
+        return float(np.sqrt(np.mean(self.residual**2))) / span
+
+
+CARRIERS = {
+    PressureDriven: ("Inlet pressure", "kPa absolute"),
+    ConstantFlow: ("Flow", "mL/min"),
+    ConstantVelocity: ("Gas velocity", "cm/s"),
+}
+"""What `Knobs.carrier` is, by the system's flow."""
+
+_ML_MIN = 1e-6 / 60
+
+
+def knobs_of(system: System) -> Knobs:
+    """The system's own numbers; InputError for a programme or an injection that is no rectangle."""
+    flow = system.flow
+    if isinstance(flow, PressureDriven):
+        carrier = flow.inlet_pa / 1e3
+    else:
+        carrier = flow.flow_m3_s / _ML_MIN if isinstance(flow, ConstantFlow) else 100 * flow.velocity_m_s
+    if not isinstance(system.injection, Rectangle):
+        kind = type(system.injection).__name__
+        raise InputError("injection", expected="a rectangle", got=kind, fix="Take another system.")
+    column = system.column
+    return Knobs(
+        column.length_m,
+        1e3 * column.diameter_m,
+        1e6 * column.film_m,
+        to_celsius(system.temperature_k),
+        carrier,
+        system.injection.width_s,
+    )
+
+
+def turned(system: System, knobs: Knobs) -> System:
+    """The system with these numbers; InputError for what cannot be (no pressure above the outlet's ...)."""
+    flow = system.flow
+    if isinstance(flow, PressureDriven):
+        flow = replace(flow, inlet_pa=1e3 * knobs.carrier)
+    elif isinstance(flow, ConstantFlow):
+        flow = replace(flow, flow_m3_s=_ML_MIN * knobs.carrier)
+    else:
+        flow = replace(flow, velocity_m_s=knobs.carrier / 100)
+    start = system.injection.start_s if isinstance(system.injection, Rectangle) else 0.0
+    return replace(
+        system,
+        column=Column(
+            knobs.length_m, knobs.diameter_mm / 1e3, knobs.film_um / 1e6, system.column.stationary_phase
+        ),
+        flow=flow,
+        oven=Oven.isothermal(from_celsius(knobs.temperature_c)),
+        injection=Rectangle(knobs.injection_width_s, start),
+        analytes=tuple(
+            replace(a, retention=FixedRetention(knobs.k[a.name])) if a.name in knobs.k else a
+            for a in system.analytes
+        ),
+    )
+
+
+def overlay(trace: Chromatogram, system: System) -> Overlay:
+    """The system's trace on the data's axis, with the areas and the constant that fit the data best.
+
+    An axis that is not uniform is interpolated first. Raises InputError for an axis that is no time, for more
+    than `MOST_POINTS` points, and what `simulate` raises.
+    """
+    if trace.points > MOST_POINTS:
+        raise InputError(
+            "chromatogram",
+            expected=f"at most {MOST_POINTS} points to follow by hand",
+            got=str(trace.points),
+            fix="Take `medidiff chromatography fit`.",
+        )
+    time_s, signal, _, _ = uniform_axis(trace)
+    step = float((time_s[-1] - time_s[0]) / (len(time_s) - 1))
+    unit = tuple(replace(analyte, area=1.0) for analyte in system.analytes)
+    # Half a step further, so that rounding never loses the last sample.
+    on_axis = replace(
+        system, analytes=unit, start_s=float(time_s[0]), end_s=float(time_s[-1] + step / 2), interval_s=step
+    )
+    simulation = simulate(on_axis, dispersion=system.dispersion)
+    if simulation.peaks is None or simulation.transport is None:
+        raise InputError("oven", expected="one temperature", got="a programme", fix="Take another system.")
+    shapes = simulation.c[:, : len(time_s)]
+    area, baseline = _amounts(shapes, signal)
+    components = area[:, None] * shapes
+    return Overlay(
+        time_s,
+        signal,
+        components.sum(axis=0) + baseline,
+        components,
+        system.names,
+        simulation.transport.k,
+        area,
+        baseline,
+        simulation.peaks,
+    )
+
+
+def _amounts(shapes: Array, signal: Array) -> tuple[Array, float]:
+    """Non-negative areas (n,) and a constant of any sign, by least squares through the normal equations."""
+    ones = np.ones_like(signal)
+    basis = np.stack([*shapes, ones, -ones])
+    scale = np.sqrt((basis**2).sum(axis=1))
+    scale[scale == 0] = 1.0  # an analyte that leaves after the trace's end
+    unit = basis / scale[:, None]
+    gram = unit @ unit.T + 1e-12 * np.eye(len(unit))  # ones and -ones are opposite
+    root = np.linalg.cholesky(gram)
+    found = nnls(root.T, np.linalg.solve(root, unit @ signal))[0] / scale
+    return found[:-2], float(found[-2] - found[-1])
