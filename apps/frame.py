@@ -36,6 +36,7 @@ class Entry:
 PAGES = (
     Entry("screens/reconstruct.py", "Reconstruct", "reconstruct", ":material/blur_on:"),
     Entry("screens/compare.py", "Compare", "compare", ":material/compare:"),
+    Entry("screens/read.py", "Read", "read", ":material/visibility:"),
     Entry("screens/results.py", "Results", "results", ":material/folder_open:"),
     Entry("screens/chromatogram.py", "Chromatogram", "chromatogram", ":material/show_chart:"),
 )
@@ -60,10 +61,15 @@ def dress() -> None:
 
 def head(title: str, text: str) -> None:
     """A page's title, what it is for in one line, and the notice: here and at the foot of the screen."""
-    foot = f'<div class="medidiff-foot"><span>{NOTICE}</span><span>medidiff {__version__}</span></div>'
-    st.html(_LOOK + foot)
+    foot()
     st.title(title, anchor=False)
     st.caption(f"{text}  ·  {NOTICE}")
+
+
+def foot() -> None:
+    """The look of a page and the notice at the foot of the screen, for a page with a head of its own."""
+    line = f'<div class="medidiff-foot"><span>{NOTICE}</span><span>medidiff {__version__}</span></div>'
+    st.html(_LOOK + line)
 
 
 def _sign() -> Image.Image:

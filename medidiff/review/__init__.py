@@ -6,7 +6,8 @@ which arm it is), `study.sqlite` (everything that happened). Nothing here knows 
 
 from medidiff.review.drafting import new_study
 from medidiff.review.opening import freeze_study, open_study
-from medidiff.review.presentation import Choice, Presentation, Washout
+from medidiff.review.practice import practice_study
+from medidiff.review.presentation import Choice, Given, Presentation, Washout
 from medidiff.review.protocol import Protocol, read_protocol
 from medidiff.review.store.chain import Head
 from medidiff.review.store.readers import Reader
@@ -14,6 +15,7 @@ from medidiff.review.study import Study
 
 __all__ = [
     "Choice",
+    "Given",
     "Head",
     "Presentation",
     "Protocol",
@@ -23,5 +25,6 @@ __all__ = [
     "freeze_study",
     "new_study",
     "open_study",
+    "practice_study",
     "read_protocol",
 ]

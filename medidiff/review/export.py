@@ -46,9 +46,7 @@ def columns(protocol: Protocol) -> tuple[Column, ...]:
         Column("session", "row number of the sign-in that the answer belongs to", "whole number"),
         Column("day", "whole days from the study's first sign-in to this one", "whole number", "day"),
         Column("number", "place of the presentation in the reader's order, from 1", "whole number"),
-        Column(
-            "training", "whether the case was for training and does not count", "boolean", "", yes_no
-        ),
+        Column("training", "whether the case was for training and does not count", "boolean", "", yes_no),
         Column("case", "id of the case in the protocol", "text", "", tuple(c.id for c in protocol.cases)),
         Column("occasion", "1 for the first reading, 2 for the repeat", "whole number", "", ("1", "2")),
         Column("side_a", "arm that was shown as A (or alone); hidden until unblinded", "text", "", arms),
