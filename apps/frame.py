@@ -6,7 +6,7 @@ A page is one script in `screens/` and one line in `PAGES`. Colours are in `.str
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
@@ -43,12 +43,13 @@ PAGES = (
 
 _LOOK = """<style>
 [data-testid="stMainBlockContainer"] {padding: 3.6rem 1.4rem 3rem;}
-[data-testid="stMainBlockContainer"] h1 {padding: 0;}
+[data-testid="stMainBlockContainer"] h1 {padding: 0; line-height: 1.1;}
+[data-testid="stMainBlockContainer"] > div > [data-testid="stVerticalBlock"] {gap: 0.7rem;}
 [data-testid="stCaptionContainer"] {opacity: 1; color: #b0b6bc;}
 [data-testid="stAppDeployButton"] {display: none;}
 [data-testid="stSlider"] {margin-bottom: -0.6rem;}
 .medidiff-foot {position: fixed; left: 0; right: 0; bottom: 0; z-index: 1000; padding: 3px 1.4rem;
-  display: flex; justify-content: space-between; font-size: 0.8rem; color: #e4e6e8; background: #0f1113;
+  display: flex; justify-content: flex-end; gap: 2rem; font-size: 0.8rem; color: #e4e6e8; background: #0f1113;
   border-top: 1px solid #3a3f45;}
 </style>"""
 
@@ -62,8 +63,9 @@ def dress() -> None:
 def head(title: str, text: str) -> None:
     """A page's title, what it is for in one line, and the notice: here and at the foot of the screen."""
     foot()
-    st.title(title, anchor=False)
-    st.caption(f"{text}  ·  {NOTICE}")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.title(title, anchor=False, width="content")
+        st.caption(f"{text} {NOTICE}", width="content")
 
 
 def foot() -> None:
@@ -107,6 +109,34 @@ def warn(warnings: Sequence[str]) -> None:
     """The warnings of a result, each a line."""
     if warnings:
         st.warning("  \n".join(map(plain, warnings)), icon=":material/warning:")
+
+
+def table(rows: Sequence[Mapping[str, object]], note: str = "") -> None:
+    """Rows with as many digits as a reader needs, and a line below that says what the columns mean."""
+    names = list(rows[0]) if rows else []
+    formats = {name: st.column_config.NumberColumn(format=how) for name in names if (how := _digits(name))}
+    st.dataframe(rows, hide_index=True, height="content", column_config=formats)
+    if note:
+        st.caption(note)
+
+
+def _digits(name: str) -> str | None:
+    """The format of a column by its unit."""
+    return next((how for ending, how in _DIGITS.items() if name.endswith(ending)), None)
+
+
+_DIGITS = {
+    " dB": "%.1f",
+    "SSIM": "%.3f",
+    " HU": "%.0f",
+    "(min)": "%.3f",
+    "(s)": "%.2f",
+    "Plates": "%.0f",
+    "(USP)": "%.2f",
+    "Resolution": "%.2f",
+    "S/N": "%.0f",
+    "Misfit": "%.2f",
+}
 
 
 def plain(text: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import streamlit as st
-from frame import Download, attempt, downloads, empty, head, warn
+from frame import Download, attempt, downloads, empty, head, table, warn
 from showing import charts
 from showing.tables import fit_rows, peak_rows
 from showing.takeaway import chromatogram_files, curve_csv
@@ -140,10 +140,15 @@ def _overlay(over: Overlay, unit: str) -> None:
         for minutes, row, name, seen in zip(at, height, over.names, inside, strict=True)
         if seen
     ]
-    table = charts.frame(over.time_s, [over.signal, over.model, *height], by=over.signal)
-    st.vega_lite_chart(table, charts.overlay_chart(over.names, tops, unit), theme=None, width="stretch")
+    curves = charts.frame(over.time_s, [over.signal, over.model, *height], by=over.signal)
+    st.vega_lite_chart(
+        table,
+        charts.overlay_chart(over.names, tops, unit, (float(over.signal.min()), float(over.signal.max()))),
+        theme=None,
+        width="stretch",
+    )
     rest = charts.frame(over.time_s, [over.residual], by=over.residual)
-    st.vega_lite_chart(rest, charts.residual_chart("data - model"), theme=None, width="stretch")
+    st.vega_lite_chart(rest, charts.residual_chart("residual"), theme=None, width="stretch")
     least = min((value for *_, value in over.peaks.neighbours), default=None)
     tiles = st.columns(3)
     tiles[0].metric("Residual, of the signal's range", f"{100 * over.rms:.2f} %")
@@ -160,7 +165,7 @@ def _peaks(digest: str, trace: Chromatogram, over: Overlay) -> None:
     if not names:
         empty("No peak stands out from the noise.")
         return
-    st.dataframe(peak_rows(found.peaks, names), hide_index=True)
+    table(peak_rows(found.peaks, names))
     st.caption("Measured on the data alone (baseline by arPLS); the names are the model's nearest peaks.")
     warn(found.warnings)
 
@@ -185,7 +190,7 @@ def _fit(digest: str, trace: Chromatogram, system: System) -> None:
         return
     document = result.outputs[FIT]
     assert isinstance(document, FitDocument)  # just fitted, not loaded
-    st.dataframe(fit_rows(document.plain), hide_index=True)
+    table(fit_rows(document.plain))
     _residuals(document)
     warn(result.warnings)
     downloads(chromatogram_files(result), key="fit")
@@ -194,8 +199,8 @@ def _fit(digest: str, trace: Chromatogram, system: System) -> None:
 def _residuals(document: FitDocument) -> None:
     fit = document.fit
     noise = fit.covariance.sigma or 1.0
-    table = charts.frame(fit.trace.time_s, [fit.residual / noise], by=fit.residual)
-    st.vega_lite_chart(table, charts.residual_chart("residual / noise"), theme=None, width="stretch")
+    curves = charts.frame(fit.trace.time_s, [fit.residual / noise], by=fit.residual)
+    st.vega_lite_chart(curves, charts.residual_chart("residual / noise"), theme=None, width="stretch")
 
 
 head("Chromatogram", "A gas chromatograph's model over a recorded trace: turn the column, then fit.")

@@ -77,7 +77,7 @@ def _read(study: Study, here: Sitting, *, practising: bool) -> None:
 
 
 def _title(text: str, *, practising: bool) -> None:
-    head(plain(text), PRACTICE if practising else "Blinded reading")
+    head(plain(text), f"{PRACTICE}." if practising else "Blinded reading.")
 
 
 page()

@@ -14,14 +14,13 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
-from showing.tables import method_label
 from viewer import Arm, Overlay
+from viewer.packing import on_one_grid
 
-from medidiff.errors import InputError
-from medidiff.io.orientation import to_canonical
 from medidiff.io.volume import Volume
 from medidiff.metrics import score_volume
 from medidiff.runs.result import Result
+from showing.tables import method_label
 
 MOST_ARMS = 3
 _KEPT, _SECONDS = 12, 3600
@@ -52,50 +51,34 @@ def error_maps(arms: Sequence[Arm], reference: Volume) -> list[Overlay]:
 
 @st.cache_resource(show_spinner=False, max_entries=_KEPT, ttl=_SECONDS)
 def error_map(image: str, reference: str, _image: Volume, _reference: Volume) -> Volume:
-    """|image - reference| of the volumes with these digests; InputError on different grids."""
-    check_grid([_image, _reference])
-    return replace(_image, array=np.abs(_image.array - _reference.array), origin="", notes=())
+    """|image - reference| of the volumes with these digests, canonical; InputError on different grids."""
+    seen, truth = _on_one_grid(_image, _reference)
+    return replace(seen, array=np.abs(seen.array - truth.array), origin="", notes=())
 
 
 @st.cache_resource(show_spinner=False, max_entries=_KEPT, ttl=_SECONDS)
 def scores(image: str, reference: str, _image: Volume, _reference: Volume) -> dict[str, Any]:
     """The metrics of the volumes with these digests; InputError on different grids."""
-    check_grid([_image, _reference])
-    seen, truth = to_canonical(_image)[0], to_canonical(_reference)[0]
+    seen, truth = _on_one_grid(_image, _reference)
     return score_volume(seen.array, truth.array, truth.spacing_mm)
-
-
-def check_grid(volumes: Sequence[Volume]) -> None:
-    """InputError unless all lie on one grid, to a hundredth of a voxel, in the same units."""
-    first = volumes[0]
-    for other in volumes[1:]:
-        same = other.shape == first.shape and other.units == first.units
-        if same and np.abs(other.affine - first.affine).max() <= 0.01 * min(first.spacing_mm):
-            continue
-        got = f"{_grid(first)} and {_grid(other)}"
-        if other.shape == first.shape and other.spacing_mm == first.spacing_mm and other.units == first.units:
-            got = "another place or orientation"
-        raise InputError(
-            "volumes", expected="one grid for all", got=got, fix="Resample them to one grid first."
-        )
 
 
 def case_of(digest: str) -> str:
     """A case's name on the screen: the head of its digest, never a person's."""
-    return f"case {digest.removeprefix('sha256:')[:8]}"
+    return digest.removeprefix("sha256:")[:8]
 
 
 def frame_of(volume: Volume) -> str:
     """A frame of reference's name on the screen: the head of the digest of shape and affine."""
     state = hashlib.sha256(np.asarray(volume.shape, "<i8").tobytes())
     state.update((volume.affine.astype("<f4") + np.float32(0)).tobytes())
-    return f"frame {state.hexdigest()[:6]}"
+    return state.hexdigest()[:6]
 
 
-def _grid(volume: Volume) -> str:
-    size = " x ".join(map(str, volume.shape))
-    spacing = " x ".join(f"{step:.4g}" for step in volume.spacing_mm)
-    return f"{size} of {spacing} mm in {volume.units}"
+def _on_one_grid(image: Volume, reference: Volume) -> tuple[Volume, Volume]:
+    """Both in the canonical orientation; InputError unless they lie on one grid."""
+    seen, truth = on_one_grid([("image", image), ("reference", reference)], images=2)
+    return seen, truth
 
 
 def _file(result: Result, name: str) -> str:

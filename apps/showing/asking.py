@@ -10,8 +10,6 @@ import streamlit as st
 INPUT = "volume.nii.gz"
 """The job's own name for what it reads."""
 
-_CHUNK = 4  # slices of one measured pass
-
 
 @dataclass(frozen=True)
 class Scan:
@@ -34,7 +32,15 @@ class Scan:
 def words(scan: Scan) -> list[str]:
     """`medidiff reconstruct ct` with every option that differs from none."""
     a, b = scan.slices
-    asked = ["reconstruct", "ct", f"input/{INPUT}", "--views", str(scan.views), "--arc-deg", f"{scan.arc_deg:g}"]
+    asked = [
+        "reconstruct",
+        "ct",
+        f"input/{INPUT}",
+        "--views",
+        str(scan.views),
+        "--arc-deg",
+        f"{scan.arc_deg:g}",
+    ]
     asked += ["--photons", f"{scan.photons:g}"] if scan.photons is not None else []
     return [*asked, "--slices", f"{a}:{b}", "--method", ",".join(scan.methods)]
 
@@ -42,28 +48,22 @@ def words(scan: Scan) -> list[str]:
 def network_seconds(scan: Scan, shape: Sequence[int], spacing_mm: tuple[float, float, float]) -> float:
     """Seconds of the network's share of diffusion on this machine; shape (z, y, x) of the input.
 
-    The network is measured once for a size of slice (about five seconds); afterwards this is arithmetic.
-    Raises MissingError where no prior accepts the scan.
+    The network is measured once for a size of slice (some seconds); afterwards this is arithmetic. Raises
+    MissingError where no prior accepts the scan.
     """
     from medidiff.domains.reconstruction.ct.methods.defaults import defaults_for
+    from medidiff.domains.reconstruction.ct.simulate import reduction
 
-    half = max(shape[1:]) > _FULL and not (shape[1] % 2 or shape[2] % 2)
-    factor = 2 if half else 1
-    size = (shape[1] // factor, shape[2] // factor)
+    y, x = int(shape[1]), int(shape[2])
+    factor = reduction((y, x))
     spacing = (spacing_mm[0], factor * spacing_mm[1], factor * spacing_mm[2])
-    passes = defaults_for(scan.views, scan.arc_deg, scan.photons).fast.passes
-    return _pass_seconds(size, spacing) * (scan.slices[1] - scan.slices[0]) * passes
-
-
-_FULL = 256  # pixels a side that a reconstruction has at most, unless told otherwise
+    ((role, seconds),) = _slice_seconds((y // factor, x // factor), spacing).items()
+    passes = defaults_for(scan.views, scan.arc_deg, scan.photons, role).fast.passes
+    return seconds * (scan.slices[1] - scan.slices[0]) * passes
 
 
 @st.cache_resource(show_spinner=False)
-def _pass_seconds(size: tuple[int, int], spacing_mm: tuple[float, float, float]) -> float:
-    """Seconds of one pass over one slice of that size, measured."""
-    from medidiff.domains.reconstruction.ct.forecast import network_seconds as measured
-    from medidiff.domains.reconstruction.ct.methods.defaults import defaults_for
+def _slice_seconds(size: tuple[int, int], spacing_mm: tuple[float, float, float]) -> dict[str, float]:
+    from medidiff.domains.reconstruction.ct.forecast import slice_seconds
 
-    views = 24
-    passes = defaults_for(views, 180.0, None).fast.passes
-    return measured((_CHUNK, *size), spacing_mm, views=views) / _CHUNK / passes
+    return slice_seconds(size, spacing_mm)

@@ -11,7 +11,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -23,6 +22,11 @@ MOST = 3000
 DATA, MODEL, BASE = "#a4adb5", "#ffd27a", "#8a9199"
 COLOURS = ("#7db7e8", "#f0885e", "#8fcf8f", "#e58fb1", "#b79cf0", "#cfd66f", "#77cfc9")
 _MINUTE, _LABEL = 60.0, 0.12  # of the span of the peaks: nearer labels would touch
+
+_ROOM = 0.12  # of the signal's span, for the labels
+
+Span = tuple[float, float]
+"""The lowest and the highest value that are shown."""
 
 Top = tuple[float, float, str]
 """Where a label stands: minutes, height, text."""
@@ -39,29 +43,18 @@ def thinned(signal: Array, most: int = MOST) -> NDArray[np.intp]:
     return np.unique([0, *low, *high, points - 1])
 
 
-def frame(time_s: Array, columns: Sequence[Array], *, by: Array) -> pd.DataFrame:
+def frame(time_s: Array, columns: Sequence[Array], *, by: Array) -> dict[str, Array]:
     """Columns c0, c1 ... over `minutes`, thinned by the signal `by`; names of analytes stand in the spec."""
     rows = thinned(by)
-    return pd.DataFrame(
-        {"minutes": time_s[rows] / _MINUTE, **{f"c{i}": column[rows] for i, column in enumerate(columns)}}
-    )
+    return {"minutes": time_s[rows] / _MINUTE, **{f"c{i}": column[rows] for i, column in enumerate(columns)}}
 
 
-def overlay_chart(names: Sequence[str], tops: Sequence[Top], unit: str) -> Spec:
+def overlay_chart(names: Sequence[str], tops: Sequence[Top], unit: str, span: Span) -> Spec:
     """Data (c0), model (c1), and an area an analyte (c2 ...), each with its label."""
     layers: list[Spec] = [_layer("area", f"c{i + 2}", name, opacity=0.55) for i, name in enumerate(names)]
     layers += [_layer("line", "c0", "data", strokeWidth=2.4), _layer("line", "c1", "model", strokeWidth=1.2)]
     colours = [*(COLOURS[i % len(COLOURS)] for i in range(len(names))), DATA, MODEL]
-    return _labelled(layers, tops, dict(zip([*names, "data", "model"], colours, strict=True)), unit)
-
-
-def plain_chart(tops: Sequence[Top], unit: str) -> Spec:
-    """A trace alone (c0) over its baseline (c1), with its peaks' labels."""
-    layers = [
-        _layer("line", "c1", "baseline", strokeWidth=1.2),
-        _layer("line", "c0", "data", strokeWidth=1.6),
-    ]
-    return _labelled(layers, tops, {"data": DATA, "baseline": MODEL}, unit)
+    return _labelled(layers, tops, dict(zip([*names, "data", "model"], colours, strict=True)), unit, span)
 
 
 def residual_chart(y: str) -> Spec:
@@ -72,9 +65,14 @@ def residual_chart(y: str) -> Spec:
     return _chart([zero, line], height=110, y=y)
 
 
-def _labelled(layers: list[Spec], tops: Sequence[Top], colours: dict[str, str], unit: str) -> Spec:
+def _labelled(
+    layers: list[Spec], tops: Sequence[Top], colours: dict[str, str], unit: str, span: Span
+) -> Spec:
     """The layers with a colour a name, the labels, and zoom by wheel and drag along the time."""
     layers[0]["encoding"]["color"]["scale"] = {"domain": [*colours], "range": [*colours.values()]}
+    low, high = span
+    room = _ROOM * (high - low)
+    layers[0]["encoding"]["y"]["scale"] = {"domain": [low - room / 3, high + room], "nice": False}
     layers[0]["params"] = [
         {"name": "view", "select": {"type": "interval", "encodings": ["x"]}, "bind": "scales"}
     ]

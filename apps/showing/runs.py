@@ -37,7 +37,7 @@ class Run:
 
 
 def runs() -> list[Run]:
-    """Every run, the jobs newest first, then those of `--data`, then the shipped one; MissingError without it."""
+    """Every run: jobs, newest first, those of `--data`, the shipped one; MissingError without that."""
     jobs = [Run(f"{job.title} · {job.id[:6]}", job.result, job) for job in list_jobs(settings().jobs)]
     data = settings().data
     found = [] if data is None else run_folders(data)

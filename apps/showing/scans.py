@@ -41,7 +41,9 @@ def shipped() -> Volume:
 
 def upload(label: str, *, key: str) -> Volume | None:
     """An upload and what it holds; None without one, or with one line on what is wrong."""
-    file = st.file_uploader(label, type=_TYPES, key=f"{key}-file", help="Read in memory; its name is not kept.")
+    file = st.file_uploader(
+        label, type=_TYPES, key=f"{key}-file", help="Read in memory; its name is not kept."
+    )
     if file is None:
         st.session_state.pop(f"{key}-read", None)
         return None
@@ -53,7 +55,9 @@ def _of_data(key: str) -> Volume | None:
     choices = [] if data is None else attempt(data_choices, data)
     if not choices:
         return None
-    choice: Choice = st.selectbox("Scan of the folder", choices, format_func=lambda it: it.label, key=f"{key}-data")
+    choice: Choice = st.selectbox(
+        "Scan of the folder", choices, format_func=lambda it: it.label, key=f"{key}-data"
+    )
     return _once(f"{key}-opened", _place(choice.path), lambda: attempt(open_choice, choice))
 
 

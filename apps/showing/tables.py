@@ -11,7 +11,10 @@ from medidiff.domains.chromatography.peaks.table import Peak
 Row = dict[str, Any]
 Plain = Mapping[str, Any]
 
-PLANES = ("axial", "coronal", "sagittal")
+PLANES = {"Axial": "axial", "Coronal": "coronal", "Sagittal": "sagittal"}
+METRICS_NOTE = (
+    "PSNR and SSIM inside the body, window -1000 to 1000 HU; tissue columns: mean error by reference tissue."
+)
 METHODS = {
     "fbp": "FBP",
     "sirt": "SIRT",
@@ -20,7 +23,7 @@ METHODS = {
     "diffusion": "Diffusion",
     "reference": "Reference",
 }
-_TISSUES = ("lung", "fat", "soft", "bone")
+_TISSUES = ("Lung", "Fat", "Soft", "Bone")
 
 
 def method_label(name: str) -> str:
@@ -34,11 +37,11 @@ def metric_rows(report: Plain) -> list[Row]:
     for name, facts in report["methods"].items():
         metrics = facts.get("metrics") or {}
         row: Row = {"Method": method_label(name)}
-        for plane in PLANES:
-            found = metrics.get(plane) or {}
-            row |= {f"PSNR {plane} (dB)": found.get("psnr_db"), f"SSIM {plane}": found.get("ssim")}
+        for plane, key in PLANES.items():
+            found = metrics.get(key) or {}
+            row |= {f"{plane} dB": found.get("psnr_db"), f"{plane} SSIM": found.get("ssim")}
         bias = metrics.get("hu_bias") or {}
-        row |= {f"Bias {tissue} (HU)": bias.get(tissue) for tissue in _TISSUES}
+        row |= {f"{tissue} HU": bias.get(tissue.lower()) for tissue in _TISSUES}
         row |= {"Misfit": facts.get("data_residual"), "Time (s)": facts.get("seconds")}
         rows.append(row)
     return without_empty(rows)

@@ -26,7 +26,7 @@ def demo_run(name: str = "ct") -> Result:
 def demo_run_folder(name: str = "ct") -> Path:
     """Where the shipped run lies, each file compared with its card; MissingError as `demo_run`."""
     card = demo_run_card(name)
-    folder = _assets() / card["folder"]
+    folder = _assets() / str(card["folder"])
     for file, digest in card["files"].items():
         path = folder / file
         found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""

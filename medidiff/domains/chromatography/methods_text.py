@@ -73,8 +73,8 @@ def _fit(report: Plain, record: Plain, cite: Sources) -> list[str]:
         f"A chromatogram of {data['points']} points, {data['interval_s']:.3g} s apart (SHA-256 "
         f"{short(data['sha256'])}), was fitted from {low:g} to {high:.5g} s with {program(record)} by the "
         f"linear kinetic model of an open tubular column {cite('model', 'kinetic')}: retention factor k, "
-        f"rate kd and area of {_analytes(options['analytes'])} together, by least squares with the areas and a "
-        f"baseline of order {options['baseline_order']} projected out {cite('projection')}."
+        f"rate kd and area of {_analytes(options['analytes'])} together, by least squares with the areas "
+        f"and a baseline of order {options['baseline_order']} projected out {cite('projection')}."
     ]
     if options["system"] is not None:
         said.append(_column(options["system"], cite))
@@ -135,7 +135,7 @@ def _dispersion(kind: str, cite: Sources) -> str:
 
 def _injection(injection: Plain) -> str:
     kind = {"Rectangle": "a rectangle", "TailedRectangle": "a tailed rectangle"}.get(
-        injection["kind"], injection["kind"]
+        injection["kind"], str(injection["kind"])
     )
     numbers = [
         f"{name.removesuffix('_s').replace('_', ' ')} {value:.3g} s"

@@ -81,7 +81,7 @@ def simulate_ct(
     check_noise(photons, electronic_counts, seed)
     check_matrix(matrix)
     canonical, _ = to_canonical(volume)
-    factor = _block(canonical.shape[1:], matrix)
+    factor = reduction(canonical.shape[1:], matrix)
     reference = _reference(canonical, factor)
     _, dy, dx = reference.spacing_mm
     grid = Grid(*reference.shape[1:], dy, dx)
@@ -165,7 +165,7 @@ def check_matrix(matrix: int | None) -> None:
         )
 
 
-def _block(shape: tuple[int, int], matrix: int | None) -> int:
+def reduction(shape: tuple[int, int], matrix: int | None = None) -> int:
     """How many native pixels make one of the reconstruction, a side."""
     longer = max(shape)
     if matrix is None:

@@ -14,7 +14,7 @@ from medidiff.domains.reconstruction.ct.methods import defaults
 from medidiff.domains.reconstruction.ct.projection.projector import Projector
 from medidiff.domains.reconstruction.ct.scan.attenuation import MU_WATER, hu_to_water
 from medidiff.domains.reconstruction.ct.scan.geometry import Grid, ParallelBeam
-from medidiff.domains.reconstruction.ct.simulate import _block, model_error, simulate_ct, upsample
+from medidiff.domains.reconstruction.ct.simulate import model_error, reduction, simulate_ct, upsample
 from medidiff.errors import InputError
 from medidiff.io.volume import Volume
 
@@ -201,10 +201,10 @@ def test_a_matrix_that_does_not_fit_the_file_is_bad_input(body: Body) -> None:
 )
 def test_every_matrix_that_is_advised_is_taken(shape: tuple[int, int], matrix: int, possible: str) -> None:
     with pytest.raises(InputError) as error:
-        _block(shape, matrix)
+        reduction(shape, matrix)
     assert error.value.fix == f"Take one of {possible}."
     for side in map(int, possible.split(", ")):
-        factor = _block(shape, side)
+        factor = reduction(shape, side)
         assert min(shape) // factor >= 16
 
 
