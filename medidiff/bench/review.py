@@ -137,7 +137,8 @@ def component_intervals(cells: Floats) -> Floats:
     fixed = cells.shape[1] < FEWEST_READERS
     spread = np.sqrt(found.variance(readers_fixed=fixed))
     reach = stats.t.ppf((1 + _LEVEL) / 2, found.df(readers_fixed=fixed)) * spread
-    return np.clip(np.stack([found.mean - reach, found.mean + reach], axis=-1), 0, 1)
+    bounds: Floats = np.clip(np.stack([found.mean - reach, found.mean + reach], axis=-1), 0, 1)
+    return bounds
 
 
 def _holds(interval: Floats, truth: Floats) -> NDArray[np.bool_]:

@@ -179,7 +179,7 @@ hypothesis:
   kind: superiority  # or non-inferiority, with a margin in the endpoint's unit: `margin: 0.1`
   better: {new}
   than: {old}
-alpha: 0.05
+alpha: 0.025  # one-sided
 readers: 5  # planned; below five, readers are treated as fixed and nothing is said of other readers
 
 # Arms: internal names, which no reader sees, and the image of each in a run folder.

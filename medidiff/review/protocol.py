@@ -30,6 +30,7 @@ PROTOCOL = "protocol.yaml"
 SCHEMA = "medidiff.review/1"
 FEWEST_CASES = 6
 _MOST_BYTES = 1 << 20
+_DURATION = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?) ?(s|min|h|days?)")
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "day": 86400.0, "days": 86400.0}
 
 Kind = Literal["pairs", "likert"]
@@ -38,7 +39,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 def seconds_of(text: object) -> float:
     """Seconds of "14 days", "2 h", "20 min" or "30 s"; ValueError for anything else."""
-    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?) ?(s|min|h|days?)", text) if isinstance(text, str) else None
+    found = re.fullmatch(_DURATION, text) if isinstance(text, str) else None
     if found is None:
         raise ValueError('expected a time with its unit, such as "14 days", "2 h", "20 min" or "30 s"')
     return float(found[1]) * _SECONDS[found[2]]
@@ -142,7 +143,7 @@ class Screen(_Part):
 
 
 class Protocol(_Part):
-    """The whole of it; see the comments that `medidiff review new` writes."""
+    """The whole of it; see the comments that `medidiff review new` writes. alpha is one-sided."""
 
     schema_: Annotated[Literal["medidiff.review/1"], Field(alias="schema")]
     title: Line

@@ -69,7 +69,7 @@ class Study:
     def done(self, reader: Reader) -> tuple[int, int]:
         """Presentations answered, and all of them, training and repeats included."""
         with self.log.reading() as now:
-            return len(_answered(now, reader)), len(self.items(reader.order))
+            return len(_answered(now, reader.number)), len(self.items(reader.order))
 
     def latest(self, reader: Reader) -> Given | None:
         """The presentation that this reader answered last, with the newest answer to it; None before any."""
@@ -135,7 +135,7 @@ class Study:
             if corrects is None:
                 expected = self._next(now, reader)
                 if not isinstance(expected, Presentation) or expected.number != number:
-                    given = number in _answered(now, reader)
+                    given = number in _answered(now, reader.number)
                     raise _not_this_one("one that was answered" if given else f"presentation {number}")
             else:
                 _check_correction(now, reader, number, corrects)
@@ -207,8 +207,14 @@ class Study:
         """The schedule of an order. It names arms: for the operator's side only."""
         return schedule(self.protocol, order)
 
+    def progress_of(self, now: Reading, number: int, order: int) -> tuple[int, int, float]:
+        """Answered, total, and seconds until the next repeat may be shown (0 when something else can be)."""
+        shown = self._next(now, Reader(number, "", order, 0, 0.0))
+        wait = shown.seconds_left if isinstance(shown, Washout) else 0.0
+        return len(_answered(now, number)), len(self.items(order)), wait
+
     def _next(self, now: Reading, reader: Reader) -> Presentation | Washout | None:
-        items, answered = self.items(reader.order), _answered(now, reader)
+        items, answered = self.items(reader.order), _answered(now, reader.number)
         waits = []
         for number, item in enumerate(items, 1):
             if number in answered:
@@ -244,11 +250,11 @@ class Study:
         return text
 
 
-def _answered(now: Reading, reader: Reader) -> dict[int, float]:
+def _answered(now: Reading, reader: int) -> dict[int, float]:
     """Presentation number -> when it was first answered, in seconds since 1970 UTC."""
-    begun = {row.number: float(row.data["utc"]) for row in now.rows("session", reader=reader.number)}
+    begun = {row.number: float(row.data["utc"]) for row in now.rows("session", reader=reader)}
     found: dict[int, float] = {}
-    for row in now.rows("answer", reader=reader.number):
+    for row in now.rows("answer", reader=reader):
         found.setdefault(int(row.data["number"]), begun.get(row.session, 0.0) + row.seconds)
     return found
 

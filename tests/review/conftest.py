@@ -45,6 +45,12 @@ def write_run(folder: Path, arms: tuple[str, ...] = ("tv", "diffusion"), slices:
 
 
 @pytest.fixture
+def make_run() -> Callable[..., Path]:
+    """`make_run(folder, arms=..., slices=...)`."""
+    return write_run
+
+
+@pytest.fixture
 def run(tmp_path: Path) -> Path:
     return write_run(tmp_path / "run")
 

@@ -1,6 +1,12 @@
 """Statistics of reader studies, on numpy and scipy alone: plain arrays in, frozen dataclasses out."""
 
-from medidiff.review.statistics.agreement import fleiss_kappa, icc, krippendorff_alpha, weighted_kappa
+from medidiff.review.statistics.agreement.coefficients import (
+    fleiss_kappa,
+    icc,
+    krippendorff_alpha,
+    weighted_kappa,
+)
+from medidiff.review.statistics.agreement.repeats import repeat_agreement, repeated, within_reader
 from medidiff.review.statistics.bootstrap import bootstrap_two_way
 from medidiff.review.statistics.claims import (
     Claim,
@@ -11,7 +17,8 @@ from medidiff.review.statistics.claims import (
 )
 from medidiff.review.statistics.crossed import CrossedMean, components, crossed_mean
 from medidiff.review.statistics.davidson import Strengths, bradley_terry
-from medidiff.review.statistics.repeatability import repeat_agreement, repeated, within_reader
+from medidiff.review.statistics.figure import study_figure
+from medidiff.review.statistics.summary import summarise
 from medidiff.review.statistics.table import AnswerTable, Plan
 
 __all__ = [
@@ -32,6 +39,8 @@ __all__ = [
     "repeat_agreement",
     "repeated",
     "score_difference",
+    "study_figure",
+    "summarise",
     "superiority",
     "weighted_kappa",
     "within_reader",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from medidiff.errors import InputError
-from medidiff.review.statistics.crossed import COMPONENTS, CrossedMean, Floats, crossed_mean
+from medidiff.review.statistics.crossed import WITH_T, CrossedMean, Floats, crossed_mean
 
 
 @dataclass(frozen=True)
@@ -59,16 +59,30 @@ def score_difference(
 
     All (n,); repeats of a reader, case and arm are averaged. InputError where no reader scored both arms.
     """
-    _, i = np.unique(reader, return_inverse=True)
-    _, j = np.unique(case, return_inverse=True)
-    total = np.zeros((2, i.max(initial=0) + 1, j.max(initial=0) + 1))
+    i, j, gain = score_differences(reader, case, arm, score, test=test, reference=reference)
+    return crossed_mean(i, j, gain, level=level)
+
+
+def score_differences(
+    reader: NDArray[np.generic],
+    case: NDArray[np.generic],
+    arm: NDArray[np.generic],
+    score: Floats,
+    *,
+    test: int,
+    reference: int,
+) -> tuple[NDArray[np.generic], NDArray[np.generic], Floats]:
+    """Reader, case and difference of every cell that has both arms; as `score_difference`."""
+    readers, i = np.unique(reader, return_inverse=True)
+    cases, j = np.unique(case, return_inverse=True)
+    total = np.zeros((2, len(readers), len(cases)))
     count = np.zeros_like(total)
     for place, one in enumerate((reference, test)):
         of = arm == one
         np.add.at(total[place], (i[of], j[of]), score[of])
         np.add.at(count[place], (i[of], j[of]), 1)
-    both = (count > 0).all(axis=0)
-    if not both.any():
+    at = np.nonzero((count > 0).all(axis=0))
+    if not len(at[0]):
         raise InputError(
             "scores",
             expected="a reader who scored a case in both arms",
@@ -76,8 +90,7 @@ def score_difference(
             fix="Wait for more answers.",
         )
     means = total / np.maximum(count, 1)
-    at = np.nonzero(both)
-    return crossed_mean(at[0], at[1], (means[1] - means[0])[at], level=level)
+    return readers[at[0]], cases[at[1]], (means[1] - means[0])[at]
 
 
 def non_inferiority(gain: CrossedMean, *, margin: float, alpha: float = 0.025, null: float = 0.0) -> Claim:
@@ -94,6 +107,6 @@ def _claim(
     kind: Literal["non-inferiority", "superiority"], gain: CrossedMean, limit: float, alpha: float
 ) -> Claim:
     p = np.nan
-    if gain.method == COMPONENTS:
+    if gain.method in WITH_T:
         p = float(stats.t.sf((gain.estimate - limit) / gain.standard_error, gain.df))
     return Claim(kind, gain.bounds(alpha)[0], limit, alpha, p)

@@ -31,8 +31,10 @@ FEWEST_READERS = 5
 """From here on readers are a sample of all readers; below, nothing can be said of others."""
 
 COMPONENTS = "variance components of readers and cases, t interval with Satterthwaite's degrees of freedom"
+FIXED = "readers fixed: t interval on the variance between cases"
 EXACT = "no spread was seen: exact binomial interval (Clopper and Pearson 1934), a trial a reader or a case"
 UNKNOWN = "no interval: fewer than two cases, or no spread was seen"
+WITH_T = (COMPONENTS, FIXED)
 
 
 @dataclass(frozen=True)
@@ -171,14 +173,15 @@ def crossed_mean(
     if cases < 2 or (variance <= 1e-14 and not share):
         method = UNKNOWN
     else:
-        method = EXACT if variance <= 1e-14 else COMPONENTS
+        method = EXACT if variance <= 1e-14 else FIXED if fixed else COMPONENTS
+    known = method in WITH_T
     mean = CrossedMean(
         float(found.mean),
         np.nan,
         np.nan,
         level,
-        float(np.sqrt(variance)) if method == COMPONENTS else np.nan,
-        df if method == COMPONENTS else np.nan,
+        float(np.sqrt(variance)) if known else np.nan,
+        df if known else np.nan,
         float(found.v_readers),
         float(found.v_cases),
         float(found.v_error),

@@ -76,7 +76,8 @@ class Plan:
 
     test and reference are places in the arms. margin: how much worse the test arm may be, as a share of
     preferences (0.1: at least 40 % prefer it or half of that by ties) or in points of the scale; None where
-    no hypothesis was written down. alpha is one-sided. scale: the lowest and highest point.
+    no hypothesis was written down. alpha is one-sided. scale: the lowest and highest
+    point; more is better. remarks: what else a reader of the result must know.
     """
 
     hypothesis: Literal["estimate", "non-inferiority", "superiority"] = "estimate"
@@ -86,9 +87,9 @@ class Plan:
     alpha: float = 0.025
     level: float = 0.95
     scale: tuple[float, float] | None = None
-    higher_is_better: bool = True
     planned_readers: int | None = None
     planned_cases: int | None = None
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not (0 < self.alpha < 0.5 and 0 < self.level < 1):

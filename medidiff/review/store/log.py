@@ -97,7 +97,7 @@ class Log:
 
     path: Path
     study: str
-    key: bytes
+    key: bytes = field(repr=False)
     readonly: bool = False
     _local: threading.local = field(default_factory=threading.local, repr=False)
 

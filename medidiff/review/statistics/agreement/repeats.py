@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from medidiff.review.statistics.agreement import weighted_kappa
+from medidiff.review.statistics.agreement.coefficients import weighted_kappa
 from medidiff.review.statistics.table import AnswerTable
 
 Floats = NDArray[np.float64]
