@@ -20,6 +20,7 @@ VERBS = {
     "demo": "a first look on shipped data (ct, chromatography)",
     "reconstruct": "reconstruct your own scan from fewer views (ct)",
     "chromatography": "simulate, fit and read gas chromatograms",
+    "app": "the pages in a browser: reconstruct, look, compare, read",
     "models": "list, show and pack priors (list, show, pack)",
     "train": "train a prior from a configuration",
     "rerun": "do a run again and compare",

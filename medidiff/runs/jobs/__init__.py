@@ -10,6 +10,7 @@ from medidiff.runs.jobs.control import (
     stop_jobs,
 )
 from medidiff.runs.jobs.folder import Job, State
+from medidiff.runs.jobs.servers import among_servers
 from medidiff.runs.jobs.worker import Worker
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "State",
     "Worker",
     "advance",
+    "among_servers",
     "cancel_job",
     "forget_job",
     "list_jobs",

@@ -1,0 +1,165 @@
+"""The real `medidiff app` on a free port, and a real headless Chromium that looks at it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = "/usr/bin/chromium"
+INSTALL = "apt-get install -y chromium && pip install playwright"
+_BROWSER_WORDS = [
+    "--no-sandbox",  # CI runs as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SIZE = {"width": 1280, "height": 800}
+
+
+@dataclass
+class Server:
+    """A running `medidiff app`: `url` as the terminal has it, without the token; `home` its data folder."""
+
+    process: subprocess.Popen[str]
+    url: str
+    address: str
+    home: Path
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rstrip("/").rpartition(":")[2])
+
+    @property
+    def jobs(self) -> Path:
+        return self.home / "medidiff" / "jobs"
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> float:
+        """Send a signal; the seconds until it has ended."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        self.process.wait(30)
+        return time.monotonic() - began
+
+
+StartServer = Callable[..., Server]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def start_server(home: Path, *words: str) -> Server:
+    """Start `medidiff app` with its own data folder, and wait until it answers."""
+    environment = {**os.environ, "XDG_DATA_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "medidiff", "app", "--json", "--no-browser", *words]
+    if "--port" not in words:
+        command += ["--port", str(free_port())]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=home
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    told = ""
+    while not told.endswith("}\n") and (line := process.stdout.readline()):
+        told += line
+    assert told, process.stderr.read()
+    address = json.loads(told)["url"]
+    return Server(process, address.partition("?")[0], address, home)
+
+
+@pytest.fixture(scope="module")
+def app_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
+    """`app_server(*options, home=None)` starts one; all end with the module."""
+    started: list[Server] = []
+
+    def start(*words: str, home: Path | None = None) -> Server:
+        started.append(start_server(home or tmp_path_factory.mktemp("home"), *words))
+        return started[-1]
+
+    yield start
+    for server in started:
+        if server.process.poll() is None:
+            server.stop()
+        for stream in (server.process.stdout, server.process.stderr):
+            assert stream is not None
+            stream.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium; without one the test is skipped, or fails with MEDIDIFF_REQUIRE_BROWSER=1."""
+    problem = "" if os.path.exists(CHROMIUM) else f"no {CHROMIUM}"
+    with contextlib.ExitStack() as stack:
+        if not problem:
+            try:
+                from playwright.sync_api import sync_playwright
+            except ImportError:
+                problem = "no playwright"
+        if problem:
+            if os.environ.get("MEDIDIFF_REQUIRE_BROWSER") == "1":
+                pytest.fail(f"{problem}: {INSTALL}")
+            pytest.skip(f"{problem}: {INSTALL}")
+        playwright = stack.enter_context(sync_playwright())
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=_BROWSER_WORDS)
+        yield launched
+        launched.close()
+
+
+@dataclass
+class Watched:
+    """What a page complained of, and whom it asked."""
+
+    faults: list[str]
+
+    def watch(self, page: Page) -> None:
+        page.on("pageerror", lambda error: self.faults.append(f"page error: {error}"))
+        page.on("console", self._console)
+        page.on("request", self._request)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.faults.append(f"console: {message.text}")
+
+    def _request(self, request: Request) -> None:
+        host = request.url.partition("://")[2].partition("/")[0].partition(":")[0]
+        if request.url.startswith(("http", "ws")) and host not in ("127.0.0.1", "localhost"):
+            self.faults.append(f"asked {host}")
+
+
+@pytest.fixture
+def watched() -> Watched:
+    """Empty this list of faults where a test provokes one on purpose."""
+    return Watched([])
+
+
+@pytest.fixture
+def page(browser: Browser, watched: Watched) -> Iterator[Page]:
+    """A page of 1280 x 800; afterwards: no page error, no console error, no request to another host."""
+    context = browser.new_context(viewport=SIZE, color_scheme="dark")  # type: ignore[arg-type]  # a TypedDict
+    made = context.new_page()
+    watched.watch(made)
+    yield made
+    context.close()
+    assert watched.faults == []

@@ -1,0 +1,340 @@
+"""The server's doors: who is refused, what is hidden, and how it ends; all on the real `medidiff app`."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import io
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from medidiff.cli.verbs.app import FLAGS
+from medidiff.errors import InputError
+from medidiff.io import Volume
+from medidiff.runs.jobs import Job, read_job, start_job
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from .conftest import Server, StartServer, Watched
+
+pytest.importorskip("streamlit", reason="needs the extra [apps]")
+
+PATHS = ["/", "/_stcore/health", "/_stcore/host-config", "/_stcore/stream", "/medidiff/voxels/x", "/compare"]
+SLOW = ["reconstruct", "ct", "input/scan.nii.gz", "--views", "24", "--method", "tv"]
+END_SECONDS = 3.0
+
+
+@pytest.fixture(scope="module")
+def server(app_server: StartServer) -> Server:
+    return app_server()
+
+
+def ask(
+    server: Server, path: str, *, method: str = "GET", **headers: str
+) -> tuple[int, dict[str, str], bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection.request(method, path, headers={name.replace("_", "-"): text for name, text in headers.items()})
+    answer = connection.getresponse()
+    found = answer.status, {name.lower(): text for name, text in answer.getheaders()}, answer.read()
+    connection.close()
+    return found
+
+
+def knock(server: Server, **headers: str) -> int:
+    """The status of a request to open the channel; 101 is yes."""
+    words = {
+        "Host": f"127.0.0.1:{server.port}",
+        "Origin": f"http://127.0.0.1:{server.port}",
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        **headers,
+    }
+    lines = "".join(f"{name}: {text}\r\n" for name, text in words.items() if text)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as channel:
+        channel.sendall(f"GET /_stcore/stream HTTP/1.1\r\n{lines}\r\n".encode())
+        return int(channel.recv(64).split()[1])
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_wrong_host_is_refused_on_every_path(server: Server, path: str) -> None:
+    for host in ("evil.example", f"127.0.0.1.evil.example:{server.port}", ""):
+        assert ask(server, path, Host=host)[0] == 400
+    assert ask(server, path, Host=f"localhost:{server.port}")[0] != 400
+
+
+def test_the_channel_opens_for_its_own_page_alone(server: Server) -> None:
+    assert knock(server) == 101
+    assert knock(server, Host="evil.example") == 400
+    assert knock(server, Origin="http://evil.example") == 403
+    assert knock(server, Origin="null") == 403
+    assert knock(server, Origin="") == 403
+    assert knock(server, Origin=f"http://127.0.0.1:{server.port + 1}") == 403
+
+
+def test_a_page_of_another_origin_may_not_write(server: Server) -> None:
+    path = "/_stcore/upload_file/a/b"
+    assert ask(server, path, method="PUT", Origin="http://evil.example")[0] == 403
+
+
+@pytest.mark.parametrize("path", ["/", "/_stcore/health", "/medidiff/voxels/x"])
+def test_every_answer_tells_the_browser_what_to_refuse(server: Server, path: str) -> None:
+    for headers in (ask(server, path)[1], ask(server, path, Host="evil.example")[1]):
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert "access-control-allow-origin" not in headers
+
+
+def test_voxels_need_a_token_that_exists(server: Server) -> None:
+    for path in ("x", "x/0/1", "../../etc/passwd", "x/-1/2", "%2e%2e/0/1"):
+        assert b"root:" not in ask(server, f"/medidiff/voxels/{path}")[2]
+    assert ask(server, "/medidiff/voxels/x")[0] == 404
+    assert ask(server, "/medidiff/voxels/x", method="POST")[0] in (404, 405)
+
+
+def test_it_listens_to_this_machine_alone(server: Server) -> None:
+    """What the system says of the socket; and another address of this machine is not answered."""
+    listening = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    hosts = {
+        line[1].split(":")[0]
+        for line in listening
+        if line[1].endswith(f":{server.port:04X}") and line[3] == "0A"
+    }
+    assert hosts == {"0100007F"}
+    with pytest.raises(OSError, match=r"refused|unreachable"):
+        socket.create_connection(("127.0.0.2", server.port), timeout=5)
+
+
+def test_an_upload_past_the_limit_is_refused_unread(server: Server) -> None:
+    """A body of 501 MB is announced; the server says no before it is sent."""
+    _, headers, _ = ask(server, "/_stcore/health")
+    found = re.search(r"_streamlit_xsrf=([^;]+)", headers["set-cookie"])
+    assert found is not None
+    status, _, _ = ask(
+        server,
+        "/_stcore/upload_file/a/b",
+        method="PUT",
+        Content_Length=str(501 << 20),
+        Content_Type="multipart/form-data; boundary=x",
+        X_Xsrftoken=found[1],
+        Cookie=f"_streamlit_xsrf={found[1]}",
+    )
+    assert status in (400, 413)
+    assert ask(server, "/_stcore/health")[0] == 200
+
+
+class Given(io.BytesIO):
+    """As Streamlit hands an upload over."""
+
+    name = "CANARY^ZX81.nii.gz"
+
+
+def header_of_100_gb() -> bytes:
+    import nibabel
+
+    header = nibabel.Nifti1Header()
+    header.set_data_shape((30000, 30000, 60))
+    header.set_data_dtype(np.int16)
+    header["magic"], header["vox_offset"], header["sform_code"] = b"n+1", 352, 1
+    return header.binaryblock + b"\0" * 104
+
+
+def zip_of_zeros() -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for n in range(3):
+            archive.writestr(f"{n}", b"\0" * (100 << 20))
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        header_of_100_gb(),
+        gzip.compress(header_of_100_gb()),
+        gzip.compress(b"\0" * (300 << 20)),
+        zip_of_zeros(),
+        b"",
+        b"GIF89a" + b"\0" * 100,
+    ],
+    ids=["header", "packed header", "gzip", "zip", "empty", "picture"],
+)
+def test_a_bomb_is_refused_in_one_line(content: bytes) -> None:
+    from serving.uploads import volume_from_upload
+
+    with pytest.raises(InputError) as error:
+        volume_from_upload(Given(content))
+    assert "CANARY" not in str(error.value)
+
+
+def test_an_upload_becomes_the_volume_it_holds(tmp_path: Path) -> None:
+    from serving.uploads import volume_from_upload
+
+    given = Volume.from_array(np.arange(-60.0, 0).reshape(3, 4, 5), spacing_mm=(2.5, 1.5, 1.25))
+    given.write(tmp_path / "a.nii.gz")
+    plain = (tmp_path / "a.nii.gz").read_bytes()
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("Canary^Zx81/a.nii.gz", plain)
+        archive.writestr("__MACOSX/._a.nii.gz", b"x")
+    for content in (plain, gzip.decompress(plain), packed.getvalue()):
+        found = volume_from_upload(Given(content))
+        assert found.digest() == given.digest()
+        assert not any("anary" in note for note in found.notes)
+
+
+def test_the_flags_are_streamlits_own() -> None:
+    """An option that was renamed would be refused at the start; one that is the default is said all the same."""
+    shown = subprocess.run(
+        [sys.executable, "-m", "streamlit", "config", "show"], capture_output=True, text=True, timeout=120
+    ).stdout
+    section, known = "", set()
+    for line in shown.splitlines():
+        if found := re.fullmatch(r"\[(\w+)\]", line):
+            section = found[1]
+        elif found := re.match(r"#? *(\w+) *=", line):
+            known.add(f"{section}.{found[1]}")
+    assert {*FLAGS, "server.address", "server.port", "server.allowedHosts"} - known == set()
+    assert {"server.headless", "server.fileWatcherType", "browser.gatherUsageStats"} <= set(FLAGS)
+
+
+def test_a_port_that_is_taken_is_one_line(server: Server) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "medidiff", "app", "--port", str(server.port)],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (5, "")
+    assert done.stderr.startswith(f"medidiff: error: port {server.port}: expected a free port")
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_open_address_needs_a_word(capsys: pytest.CaptureFixture[str]) -> None:
+    from medidiff.cli.main import main
+
+    assert main(["app", "--address", "0.0.0.0"]) == 2
+    assert "--i-understand-no-login" in capsys.readouterr().err
+
+
+def test_without_streamlit_the_line_installs_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from medidiff.cli.main import main
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(["app"]) == 4
+    assert "pip install 'medidiff[apps]'" in capsys.readouterr().err
+
+
+def test_a_token_guards_every_path_and_leaves_the_address(app_server: StartServer) -> None:
+    server = app_server("--token")
+    query = server.address.removeprefix(server.url.rstrip("/"))
+    assert re.fullmatch(r"/\?token=[\w-]{32}", query)
+    for path in [*PATHS, "/?token=wrong", "/static/js/index.js"]:
+        assert ask(server, path)[0] == 403
+    assert knock(server) == 403
+
+    status, headers, _ = ask(server, f"/compare{query[1:]}&job=1")
+    assert (status, headers["location"]) == (303, "/compare?job=1")
+    cookie = headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+    assert query.partition("=")[2] not in cookie
+    known = cookie.partition(";")[0]
+    assert ask(server, "/_stcore/health", Cookie=known)[0] == 200
+    assert knock(server, Cookie=known) == 101
+    assert ask(server, "/_stcore/health", Cookie=known[:-1] + "x")[0] == 403
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_server_and_jobs_end_within_three_seconds(app_server: StartServer, number: signal.Signals) -> None:
+    """The job was at work; what it was writing is gone, and another waited behind it."""
+    server = app_server()
+    first, second = slow_job(server), start_job(server.jobs, SLOW, title="behind")
+    until(server, first, "running")
+    assert server.stop(number) < END_SECONDS
+    assert {read_job(server.jobs, id).state for id in (first.id, second.id)} == {"cancelled"}
+    assert not first.result.exists()
+    assert list(first.folder.glob(".medidiff*")) == []
+    assert server.process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
+
+
+def test_after_a_kill_the_job_goes_on_and_the_next_server_finds_it(app_server: StartServer) -> None:
+    server = app_server()
+    job = until(server, slow_job(server), "running")
+    server.stop(signal.SIGKILL)
+    assert ask_fails(server)
+    again = app_server(home=server.home)
+    assert read_job(again.jobs, job.id).state == "running"
+    assert again.stop(signal.SIGTERM) < END_SECONDS
+    assert read_job(again.jobs, job.id).state == "cancelled"
+
+
+def test_a_second_server_does_not_take_the_jobs_with_it(app_server: StartServer) -> None:
+    server = app_server()
+    other = app_server(home=server.home)
+    job = until(server, slow_job(server), "running")
+    other.stop()
+    assert read_job(server.jobs, job.id).state == "running"
+    assert server.stop() < END_SECONDS
+    assert read_job(server.jobs, job.id).state == "cancelled"
+
+
+def test_the_page_asks_no_other_host_and_makes_no_error(server: Server, page: Page) -> None:
+    """The policy of the headers is in force here: what it forbids would be a console error."""
+    page.goto(server.url)
+    page.get_by_text("Research use only").first.wait_for(timeout=60_000)
+
+
+def test_readers_reach_nothing_but_their_page(
+    app_server: StartServer, page: Page, watched: Watched, tmp_path: Path
+) -> None:
+    """Whatever address is typed, no other page is shown and none is offered; and no file is taken."""
+    server = app_server("--study", str(tmp_path))
+    for path in ("", "compare", "results", "reconstruct", "chromatogram"):
+        page.goto(server.url + path)
+        page.get_by_text("Research use only").first.wait_for(timeout=60_000)
+        assert page.locator("[data-testid=stSidebar]").count() == 0
+        for title in ("Compare", "Results", "Reconstruct", "Chromatogram"):
+            assert page.get_by_role("heading", name=title).count() == 0
+            assert page.get_by_role("link", name=title).count() == 0
+    assert ask(server, "/_stcore/upload_file/a/b", method="PUT")[0] == 403
+
+
+def slow_job(server: Server) -> Job:
+    from medidiff.io.demo import demo_volume
+
+    return start_job(server.jobs, SLOW, title="Slow", inputs={"scan.nii.gz": demo_volume()})
+
+
+def until(server: Server, job: Job, state: str) -> Job:
+    """Wait until the job has that state, and is at its first stage."""
+    deadline = time.monotonic() + 60
+    while not ((now := read_job(server.jobs, job.id)).state == state and now.total):
+        assert time.monotonic() < deadline, now
+        time.sleep(0.1)
+    return now
+
+
+def ask_fails(server: Server) -> bool:
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            ask(server, "/_stcore/health")
+        except OSError:
+            return True
+        time.sleep(0.1)
+    return False
