@@ -151,7 +151,6 @@ def show(
         key=key,
         data=data,
         default={"view": first},
-        height=height,
         on_view_change=_nothing,
         on_lost_change=pack_again,
     )

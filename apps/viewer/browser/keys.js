@@ -8,7 +8,7 @@ const KEYS = [
   ["1, 2, 3", "lung, soft tissue, bone window (HU)", ["1", (s) => preset(s, 0)], ["2", (s) => preset(s, 1)], ["3", (s) => preset(s, 2)]],
   ["+ −", "zoom", ["+", (s) => zoomBy(s, 1.25)], ["=", (s) => zoomBy(s, 1.25)], ["-", (s) => zoomBy(s, 0.8)]],
   ["0", "reset window, zoom, position and slice", ["0", (s) => reset(s)]],
-  ["p", "side by side or three planes", ["p", (s) => set(s, { layout: s.layout === "arms" ? "planes" : "arms" })]],
+  ["p", "side by side or three planes", ["p", (s) => (s.layout === "arms" ? showPlanes(s) : showPlane(s, s.plane))]],
   ["v", "next plane", ["v", (s) => nextPlane(s)]],
   ["w, b, h, z", "drag to window, browse slices, pan, zoom", ["w", (s) => set(s, { tool: "window" })], ["b", (s) => set(s, { tool: "scroll" })], ["h", (s) => set(s, { tool: "pan" })], ["z", (s) => set(s, { tool: "zoom" })]],
   ["c, m, r", "crosshair, distance, region", ["c", (s) => set(s, { tool: "cross" })], ["m", (s) => set(s, { tool: "distance" })], ["r", (s) => set(s, { tool: "roi" })]],

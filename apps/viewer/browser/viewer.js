@@ -32,7 +32,7 @@ function makeState(root, data) {
     own: null, // slices of each arm while the link is off: own[arm][voxel axis]
     arm: 0,
     second: 1,
-    tool: window.matchMedia("(pointer: coarse)").matches ? "scroll" : "window",
+    tool: firstTool(data.layout),
     plane: "axial",
     coloured: true,
     span: 0,
@@ -150,9 +150,25 @@ function setLink(state, link) {
   changed(state);
 }
 
+function showPlane(state, plane) {
+  const tool = state.layout === "planes" && state.tool === "cross" ? firstTool("arms") : state.tool;
+  set(state, { layout: "arms", plane, tool });
+}
+
+// In three planes the natural act is to point: the other two planes follow.
+function showPlanes(state) {
+  const { tool } = state;
+  set(state, { layout: "planes", tool: tool === "window" || tool === "scroll" ? "cross" : tool });
+}
+
+function firstTool(layout) {
+  if (layout === "planes") return "cross";
+  return window.matchMedia("(pointer: coarse)").matches ? "scroll" : "window";
+}
+
 function nextPlane(state) {
   const names = Object.keys(PLANES);
-  if (state.layout === "arms") set(state, { plane: names[(names.indexOf(state.plane) + 1) % 3] });
+  showPlane(state, names[(names.indexOf(state.plane) + (state.layout === "arms" ? 1 : 0)) % 3]);
 }
 
 function toggleMode(state, mode) {
@@ -291,7 +307,7 @@ function build(state) {
   );
   const controls = buildControls(state);
   const slider = buildSlider(state);
-  root.style.height = `${state.data.height}px`;
+  root.style.minHeight = `${state.data.height}px`;
   root.replaceChildren(controls, bar, state.stage, slider, foot, state.sheet);
   state.loader = makeLoader(
     [...state.arms, ...state.overlays].map((source) => source.store),
