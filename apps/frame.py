@@ -47,6 +47,7 @@ _LOOK = """<style>
 [data-testid="stMainBlockContainer"] > div > [data-testid="stVerticalBlock"] {gap: 0.7rem;}
 [data-testid="stCaptionContainer"] {opacity: 1; color: #b0b6bc;}
 [data-testid="stAppDeployButton"] {display: none;}
+[data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primary"] * {color: #0f1113;}
 [data-testid="stSlider"] {margin-bottom: -0.6rem;}
 .medidiff-foot {position: fixed; left: 0; right: 0; bottom: 0; z-index: 1000; padding: 3px 1.4rem;
   display: flex; justify-content: flex-end; gap: 2rem; font-size: 0.8rem; color: #e4e6e8; background: #0f1113;
@@ -141,7 +142,7 @@ _DIGITS = {
 
 def plain(text: str) -> str:
     """Text that Markdown shows as it is: no link, no picture, no formula, no colour, no line break."""
-    return re.sub(r"([\\`*_{}\[\]()#+!|~<>$:])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_{}\[\]()#+!|~<>$]|:(?=\w))", r"\\\1", " ".join(text.split()))
 
 
 @dataclass(frozen=True)
