@@ -1,20 +1,21 @@
-"""The line above the images, and the look of the Read page: little chrome, so that the images are large."""
+"""What stands above (a title, or one line over images), and the look: little chrome, large images."""
 
 from __future__ import annotations
 
 import streamlit as st
-from frame import foot, plain
+from frame import foot, head, plain
 
-from medidiff.review import Given, Presentation
+from medidiff.review import Given, Presentation, Study
 from reading.sitting import Sitting, leave
 
 PRACTICE = "Practice: answers count for nothing"
 
 _LOOK = """<style>
+[data-testid="stElementContainer"]:has([data-testid="stHtml"]) {position: absolute;}
+[data-testid="stMainBlockContainer"] button:is([kind="primary"], [kind="primaryFormSubmit"]) {color: #0f1113;}
+[data-testid="stMainBlockContainer"] button[kind="primary"]:disabled {color: #b0b6bc;}
 .st-key-reading-bar p {font-size: 1.05rem;}
-.st-key-reading-bar {row-gap: 0.2rem;}
-.st-key-reading-choices button {min-height: 2.9rem; justify-content: flex-start;}
-.st-key-reading-submit button {min-height: 2.9rem;}
+.st-key-reading-choices button, .st-key-reading-submit button {min-height: 2.9rem;}
 .st-key-reading-instructions p {font-size: 1.05rem; line-height: 1.6; max-width: 60ch;}
 </style>"""
 _ALONE = """<style>
@@ -23,14 +24,28 @@ _ALONE = """<style>
 </style>"""
 
 
-def dress_reading(*, alone: bool) -> None:
-    """The look and the foot of the page; alone: without the header, where there is no other page."""
-    foot()
+def heading(study: Study | None, *, alone: bool, practice: bool) -> None:
+    """Title and notice. alone: nothing but this study is served, so its own title stands there."""
+    title = study.protocol.title if study is not None else ""
+    about = f"{PRACTICE}." if practice else "A blinded reader study."
+    if alone:
+        head(plain(title or "Reader study"), about)
+    else:
+        head("Read", f"{plain(title)}: {about}" if title else about)
+    _dress(alone=alone)
+
+
+def _dress(*, alone: bool) -> None:
+    """The look of the page; alone: without the header, where there is no other page."""
     st.html(_LOOK + (_ALONE if alone else ""))
 
 
-def bar(sitting: Sitting, presentation: Presentation, latest: Given | None, *, practice: bool) -> None:
+def bar(
+    sitting: Sitting, presentation: Presentation, latest: Given | None, *, alone: bool, practice: bool
+) -> None:
     """Which case of how many, and the ways to the one before and out."""
+    foot()
+    _dress(alone=alone)
     with st.container(
         horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="reading-bar"
     ):

@@ -9,16 +9,18 @@ import streamlit as st
 from frame import complain, plain
 from viewer import Arm, View, show
 
-from medidiff.errors import MedidiffError
+from medidiff.errors import InputError, MedidiffError
 from medidiff.review import Choice, Given, Presentation, Study
 from reading.sitting import Shown, Sitting, leave
 from reading.studies import tried, without_case
 
 SHORTCUTS = "123456789"
 _NARROW = 1000  # CSS pixels: below, the question stands under the images
-_BESIDE, _UNDER = 172, 560  # CSS pixels that the rest of the page needs, beside and under
+_BESIDE, _UNDER = 132, 400  # CSS pixels that the rest of the page needs, beside and under
 _LOWEST, _HIGHEST = 480, 1100  # of the viewer, in CSS pixels
 _AREA = 2000  # characters of a comment
+
+_ELSEWHERE = "The case before was answered in another window; that answer is kept."
 
 
 def read_case(study: Study, sitting: Sitting, presentation: Presentation, earlier: Given | None) -> None:
@@ -28,8 +30,9 @@ def read_case(study: Study, sitting: Sitting, presentation: Presentation, earlie
         st.button("Try again")
         st.button("Sign out", on_click=leave)
         return
-    if sitting.notice:
-        st.info(plain(sitting.notice), icon=":material/info:")
+    with st.container(key="reading-notice"):  # always there, so that the images keep their place
+        if sitting.notice:
+            st.info(plain(sitting.notice), icon=":material/info:")
     width, height = sitting.screen or (0, 0)
     if width < _NARROW:
         _images(study, sitting, shown, height - _UNDER)
@@ -49,6 +52,8 @@ def _on_screen(
     found = sitting.shown
     if found is not None and (found.presentation, found.earlier) == (presentation, earlier):
         return found
+    if found is not None and not found.stored and (found.earlier, earlier) == (None, None):
+        sitting.notice = _ELSEWHERE
     volumes, _ = tried(study.images, presentation)
     if volumes is None:
         return None
@@ -94,41 +99,54 @@ def _ask(study: Study, sitting: Sitting, shown: Shown, *, beside: bool) -> None:
                 type="primary",
                 shortcut="Enter",
                 width="stretch",
-                disabled=not ready or shown.choice is None,
+                disabled=not ready,
                 on_click=_submit,
                 args=(study, sitting, shown),
             )
             if shown.earlier:
                 leave_it = "Leave it as it was"
                 st.button(leave_it, on_click=_back, args=(sitting,), key=f"back-{shown.key}", width="stretch")
-        if shown.trouble is not None:
-            complain(without_case(shown.trouble))
+        if isinstance(shown.trouble, InputError):
+            st.warning(plain(str(without_case(shown.trouble))))
+        elif shown.trouble is not None:
+            complain(shown.trouble)
 
 
 def _choice(shown: Shown, place: int, choice: Choice, *, ready: bool) -> None:
+    # Buttons, because only they have keys.
     chosen = shown.choice == choice.value
     st.button(
         plain(choice.label),
-        key=f"choice-{place}-{shown.key}",
+        key=_place_of(shown, choice),
         icon=":material/radio_button_checked:" if chosen else ":material/radio_button_unchecked:",
         shortcut=SHORTCUTS[place] if place < len(SHORTCUTS) else None,
         width="stretch",
         disabled=not ready,
         on_click=_choose,
-        args=(shown, choice.value),
+        args=(shown,),
     )
 
 
-def _choose(shown: Shown, value: str) -> None:
-    shown.choice, shown.trouble = value, None
+def _place_of(shown: Shown, choice: Choice) -> str:
+    return f"choice-{choice.value}-{shown.key}"
+
+
+def _choose(shown: Shown) -> None:
+    """Take the choice that was pressed; two at once are none, because their order is not known here."""
+    pressed = [one.value for one in shown.presentation.choices if st.session_state.get(_place_of(shown, one))]
+    shown.choice, shown.trouble = (pressed[0] if len(pressed) == 1 else None), None
 
 
 def _submit(study: Study, sitting: Sitting, shown: Shown) -> None:
     """Store the answer before anything is drawn; on trouble all stays on the screen, to try again."""
-    if shown.stored or shown.choice is None:
+    if shown.stored:
         return  # the second half of a double click
+    if any(st.session_state.get(_place_of(shown, one)) for one in shown.presentation.choices):
+        _choose(shown)  # a choice and the submission came together, perhaps in this order
     sitting.notice, shown.trouble = "", None
     try:
+        if shown.choice is None:
+            raise _none_chosen()
         study.answer(
             sitting.reader,
             shown.presentation,
@@ -141,9 +159,13 @@ def _submit(study: Study, sitting: Sitting, shown: Shown) -> None:
         if not _moved_on(study, sitting, shown):
             shown.trouble = error
             return
-        sitting.notice = "This case was answered in another window; that answer is kept."
+        sitting.notice = _ELSEWHERE
     shown.stored = True
     _back(sitting)
+
+
+def _none_chosen() -> InputError:
+    return InputError("answer", expected="one of the choices", got="none", fix="Choose one, then submit.")
 
 
 def _moved_on(study: Study, sitting: Sitting, shown: Shown) -> bool:

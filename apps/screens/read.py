@@ -5,79 +5,70 @@ from __future__ import annotations
 from pathlib import Path
 
 import streamlit as st
-from frame import head, plain
 from reading.arrival import welcome
-from reading.bar import PRACTICE, bar, dress_reading
+from reading.bar import bar, heading
 from reading.case import read_case
 from reading.display import check_display
 from reading.endings import closed, finish, wait
 from reading.sitting import Sitting, leave, sitting
 from reading.studies import found_studies, opened, practice, title_of, tried
 from settings import settings
+from streamlit.delta_generator import DeltaGenerator
 
 from medidiff.review import Presentation, Study, Washout
 
 
 def page() -> None:
     """What this session's reader sees now."""
-    alone, here = settings().study, sitting()
-    if alone is not None and here is not None and here.folder != alone:
+    only, here = settings().study, sitting()
+    if only is not None and here is not None and here.folder != only:
         leave()
         here = None
-    dress_reading(alone=alone is not None)
-    if here is not None:
-        study, _ = tried(opened, here.folder)
-        if study is not None:
-            _go_on(study, here, practising=alone is None and here.folder == practice())
+    alone, top = only is not None, st.container()
+    folder = here.folder if here is not None else only or _chosen()
+    study = tried(opened, folder)[0] if folder is not None else None
+    practising = not alone and folder is not None and folder == tried(practice)[0]
+    if here is not None and study is not None and here.screen is not None and not study.unblinded:
+        _read(study, here, top, alone=alone, practising=practising)
         return
-    folder = alone or _chosen()
-    study, _ = tried(opened, folder) if folder is not None else (None, False)
-    if folder is not None and study is not None:
-        practising = alone is None and folder == practice()
-        _title(study.protocol.title, practising=practising)
+    with top:
+        heading(study, alone=alone, practice=practising)
+    if study is None or folder is None:
+        return
+    if here is None:
         welcome(study, folder, practice=practising)
+    elif study.unblinded:
+        closed()
+    else:
+        check_display(study, here)
 
 
 def _chosen() -> Path | None:
     """The practice study, or one of the folder of `--data`."""
     made, _ = tried(practice)
     folders = found_studies(settings().data)
-    names = ["Practice", *(f"{k}: {title_of(folder)}" for k, folder in enumerate(folders, 1))]
     if not folders:
         return made
-    name = st.selectbox("Study", names)
-    return made if name == names[0] else folders[names.index(name) - 1]
+    names = ["Practice", *(f"{k}: {title_of(folder)}" for k, folder in enumerate(folders, 1))]
+    place = names.index(st.selectbox("Study", names))
+    return made if place == 0 else folders[place - 1]
 
 
-def _go_on(study: Study, here: Sitting, *, practising: bool) -> None:
-    if study.unblinded:
-        _title(study.protocol.title, practising=practising)
-        closed()
-    elif here.screen is None:
-        _title(study.protocol.title, practising=practising)
-        check_display(study, here)
-    else:
-        _read(study, here, practising=practising)
-
-
-def _read(study: Study, here: Sitting, *, practising: bool) -> None:
+def _read(study: Study, here: Sitting, top: DeltaGenerator, *, alone: bool, practising: bool) -> None:
     latest, following = study.latest(here.reader), study.next(here.reader)
-    if here.correcting and latest is not None:
-        bar(here, latest.presentation, latest, practice=practising)
-        read_case(study, here, latest.presentation, latest)
-    elif isinstance(following, Presentation):
-        bar(here, following, latest, practice=practising)
-        read_case(study, here, following, None)
-    else:
-        _title(study.protocol.title, practising=practising)
-        if isinstance(following, Washout):
-            wait(study, here, following)
+    earlier = latest if here.correcting else None
+    shown = earlier.presentation if earlier is not None else following
+    with top:
+        if isinstance(shown, Presentation):
+            bar(here, shown, latest, alone=alone, practice=practising)
         else:
-            finish(study, here)
-
-
-def _title(text: str, *, practising: bool) -> None:
-    head(plain(text), f"{PRACTICE}." if practising else "Blinded reading.")
+            heading(study, alone=alone, practice=practising)
+    if isinstance(shown, Presentation):
+        read_case(study, here, shown, earlier)
+    elif isinstance(shown, Washout):
+        wait(study, here, shown)
+    else:
+        finish(study, here)
 
 
 page()

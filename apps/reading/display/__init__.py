@@ -75,7 +75,10 @@ def check_display(study: Study, sitting: Sitting) -> None:
 
 def _where(field: str) -> str | None:
     return st.segmented_control(
-        f"Where in the {field} field is the faint square?", [*CORNERS, UNSEEN], key=f"square-{field}"
+        f"Where in the {field} field is the faint square?",
+        [*CORNERS, UNSEEN],
+        key=f"square-{field}",
+        wrap=True,
     )
 
 
@@ -87,8 +90,8 @@ def _size(study: Study, screen: Screen | None) -> bool:
     least = study.protocol.screen
     fits = screen.width >= least.width and screen.height >= least.height
     st.markdown(
-        f"Window {screen.width} × {screen.height}, {screen.ratio:g} screen pixels to one. "
-        f"This study needs {least.width} × {least.height}."
+        f"Window {screen.width} × {screen.height}, pixel ratio {screen.ratio:g}. "
+        f"This study needs {least.width} × {least.height} or more."
     )
     if not fits:
         st.error("The window is too small: enlarge it, or zoom the browser out.", icon=":material/error:")

@@ -29,7 +29,7 @@ function draw(canvas, data) {
   [canvas.width, canvas.height] = [Math.round(width * ratio), Math.round(height * ratio)];
   const context = canvas.getContext("2d");
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  context.fillStyle = grey(0.5);
+  context.fillStyle = grey(0.27); // none of the steps
   context.fillRect(0, 0, width, height);
   const gap = Math.round((width - 2 * side) / 3);
   field(context, gap, 16, side, 0, 0.05, data.dark);
