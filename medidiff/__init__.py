@@ -15,9 +15,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from medidiff.domains.chromatography.analysis.batch import batch_peaks
     from medidiff.domains.chromatography.analysis.chromatogram import chromatogram_peaks
+    from medidiff.domains.chromatography.analysis.standards.ladder import index_peaks
+    from medidiff.domains.chromatography.analysis.standards.table import calibrate_table
     from medidiff.domains.chromatography.chromatogram import Chromatogram
     from medidiff.domains.chromatography.demo import demo_chromatography
+    from medidiff.domains.chromatography.files.convert import convert_chromatograms
     from medidiff.domains.chromatography.files.reading import read_chromatogram, read_chromatograms
     from medidiff.domains.chromatography.fitting.result import fit_chromatogram
     from medidiff.domains.chromatography.simulate import simulate_chromatogram
@@ -46,10 +50,14 @@ __all__ = [
     "Result",
     "Volume",
     "__version__",
+    "batch_peaks",
+    "calibrate_table",
     "chromatogram_peaks",
+    "convert_chromatograms",
     "demo_chromatography",
     "demo_volume",
     "fit_chromatogram",
+    "index_peaks",
     "list_series",
     "print_progress",
     "read_chromatogram",
@@ -74,10 +82,14 @@ _HOMES = {
     "Progress": "progress",
     "Result": "runs.result",
     "Volume": "io.volume",
+    "batch_peaks": "domains.chromatography.analysis.batch",
+    "calibrate_table": "domains.chromatography.analysis.standards.table",
     "chromatogram_peaks": "domains.chromatography.analysis.chromatogram",
+    "convert_chromatograms": "domains.chromatography.files.convert",
     "demo_chromatography": "domains.chromatography.demo",
     "demo_volume": "io.demo",
     "fit_chromatogram": "domains.chromatography.fitting.result",
+    "index_peaks": "domains.chromatography.analysis.standards.ladder",
     "list_series": "io.reading",
     "print_progress": "progress",
     "read_chromatogram": "domains.chromatography.files.reading",

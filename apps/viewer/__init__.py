@@ -80,7 +80,10 @@ class Overlay:
 
 @dataclass(frozen=True)
 class View:
-    """What the browser reported last: slice index z in `plane` of the canonical grid, window, zoom, modes."""
+    """What the browser reported last: slice index z in `plane` of the canonical grid, window, zoom, modes.
+
+    drawn: every image is on the screen (blinded reading: both at once).
+    """
 
     layout: Layout
     plane: Literal["axial", "coronal", "sagittal"]
@@ -91,6 +94,7 @@ class View:
     mode: Literal["side", "difference", "swipe"]
     slab_mm: float
     projection: Literal["mean", "mip"]
+    drawn: bool
 
 
 def _browser_file(name: str) -> str:
@@ -146,12 +150,12 @@ def show(
         "mode": "side",
         "slab_mm": 0.0,
         "projection": "mean",
+        "drawn": False,
     }
     result = _mount(
         key=key,
         data=data,
         default={"view": first},
-        height=height,
         on_view_change=_nothing,
         on_lost_change=pack_again,
     )

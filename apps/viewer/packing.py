@@ -85,7 +85,7 @@ def common_scale(volumes: Sequence[Volume]) -> Scale:
     low = min(float(volume.array.min()) for volume in volumes)
     high = max(float(volume.array.max()) for volume in volumes)
     whole = volumes[0].units == "HU"
-    if whole and -_LARGEST <= low and high <= _LARGEST:
+    if whole and low >= -_LARGEST and high <= _LARGEST:
         return Scale()
     step = _power_of_two((high - low) / (2 * _LARGEST - 2))
     return Scale(max(step, 1.0) if whole else step, step * round((high + low) / 2 / step))

@@ -24,6 +24,7 @@ VERBS = {
     "models": "list, show and pack priors (list, show, pack)",
     "train": "train a prior from a configuration",
     "rerun": "do a run again and compare",
+    "review": "blinded reader studies: protocol, answers, statistics",
     "bench": "measure: core, projector, ct, chromatography",
 }
 """Name -> what it does; `medidiff.cli.verbs.NAME` holds it."""

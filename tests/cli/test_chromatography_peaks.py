@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import medidiff as md
 from medidiff.cli.main import main
+from medidiff.cli.options import Parser, leaves
+from medidiff.cli.verbs.chromatography import add_arguments
 from medidiff.domains.chromatography.chromatogram import Chromatogram
 from medidiff.domains.chromatography.peaks.models import EMG
 
@@ -85,6 +89,58 @@ def test_a_blank_is_subtracted(here: Path) -> None:
     assert len((here / "out" / "peaks.csv").read_text(encoding="utf-8").splitlines()) == 1
 
 
+def test_bounds_by_hand_are_recorded_in_the_method(here: Path) -> None:
+    trace(here / "run.csv")
+    words = ("--manual", "90:105,one", "--manual", "105:125", "--out", "out", "--quiet")
+    assert run("peaks", "run.csv", *words) == 0
+    assert run("peaks", "run.csv", "--method", "out/method.yaml", "--out", "again", "--quiet") == 0
+    first, again = ((here / name / "peaks.csv").read_text(encoding="utf-8") for name in ("out", "again"))
+    assert first == again
+    rows = list(csv.DictReader(first.splitlines()))
+    assert [(row["name"], row["baseline"]) for row in rows] == [("one", "BV"), ("", "VB"), ("", "BB")]
+    assert str(here) not in (here / "out" / "method.yaml").read_text(encoding="utf-8")
+
+
+def test_a_shipped_method_by_name_and_an_output_of_its_name(here: Path) -> None:
+    trace(here / "run.csv")
+    assert run("peaks", "run.csv", "--method", "btex", "--out", "btex", "--quiet") == 0
+    assert "benzene" in (here / "btex" / "method.yaml").read_text(encoding="utf-8")
+
+
+def test_a_folder_with_a_stray_file_and_a_blank(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "runs").mkdir()
+    for name in ("a.csv", "b.csv"):
+        trace(here / "runs" / name)
+    (here / "runs" / "notes.txt").write_text("of the operator", encoding="utf-8")
+    Chromatogram(T, EMG(10, 200, 2, 1)(T)).write(here / "blank.csv")
+    (here / "m.yaml").write_text("blank: true\n" + METHOD, encoding="utf-8")
+    assert run("peaks", "runs", "--method", "m.yaml", "--blank", "blank.csv", "--out", "out") == 0
+    printed = capsys.readouterr().out
+    assert "2 files, 1 left out; suitability: pass" in printed
+    report = json.loads((here / "out" / "report.json").read_text(encoding="utf-8"))
+    assert report["left_out"] == 1
+    assert (here / "out" / "figure.png").is_file()
+    with (here / "out" / "batch.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["area"] for row in rows if row["name"] == "two"] == ["", "", ""]
+
+
+def test_calibrate_and_index_with_a_blank(here: Path) -> None:
+    table = "amount,file\n"
+    for amount in (0.5, 1.0, 2.0):
+        trace(here / f"s{amount}.csv", amount)
+        table += f"{amount},s{amount}.csv\n"
+    (here / "t.csv").write_text(table, encoding="utf-8")
+    (here / "m.yaml").write_text("blank: true\n" + METHOD, encoding="utf-8")
+    Chromatogram(T, EMG(5, 100, 2, 1)(T)).write(here / "blank.csv")
+    more = ("--method", "m.yaml", "--blank", "blank.csv", "--quiet")
+    assert run("calibrate", "t.csv", "--peak", "one", *more, "--out", "line") == 0
+    found = json.loads((here / "line" / "calibration.json").read_text(encoding="utf-8"))
+    assert found["coefficients"] == pytest.approx([-5, 20], rel=0.02)
+    assert run("index", "s1.0.csv", "--ladder", "8=90,9=290", *more, "--out", "index") == 0
+    assert "blank" in json.loads((here / "index" / "provenance.json").read_text(encoding="utf-8"))["inputs"]
+
+
 def test_calibrate(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = "amount,file\n"
     for amount in (0.5, 1.0, 2.0, 4.0):
@@ -121,7 +177,14 @@ def test_index(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (("peaks", "run.csv", "--method", "absent.yaml", "--out", "o"), 3),
         (("peaks", "run.csv", "--method", "wrong.yaml", "--out", "o"), 3),
         (("peaks", "run.csv", "--out", "."), 5),
-        (("peaks", "runs", "--blank", "run.csv", "--out", "o"), 2),
+        (("peaks", "runs", "--blank", "run.csv", "--out", "o"), 3),
+        (("peaks", "run.csv", "--blank", "absent.csv", "--out", "o"), 3),
+        (("peaks", "run.csv", "--method", "blank.yaml", "--out", "o"), 2),
+        (("peaks", "run.csv", "--manual", "9:5", "--out", "o"), 2),
+        (("peaks", "run.csv", "--manual", "5", "--out", "o"), 2),
+        (("peaks", "run.csv", "--manual", "90:900", "--out", "o"), 2),
+        (("peaks", "run.csv", "--manual", "90:99", "--manual", "95:120", "--out", "o"), 2),
+        (("calibrate", "given.csv", "--blank", "run.csv", "--out", "o"), 2),
         (("calibrate", "run.csv", "--out", "o"), 3),
         (("calibrate", "files.csv", "--out", "o"), 2),
         (("calibrate", "given.csv", "--response", "height", "--out", "o"), 2),
@@ -146,6 +209,7 @@ def test_each_refusal_is_one_line_and_its_code(
     (here / "internal.csv").write_text("amount,file,internal_amount\n1,run.csv,2\n", encoding="utf-8")
     (here / "given.csv").write_text("amount,response\n1,2\n2,4\n3,6\n", encoding="utf-8")
     (here / "m.yaml").write_text(METHOD, encoding="utf-8")
+    (here / "blank.yaml").write_text("blank: true\n", encoding="utf-8")
     (here / "wrong.yaml").write_text("thresold: 3\n", encoding="utf-8")
     assert run(*words) == code
     assert capsys.readouterr().err.count("\n") == 1
@@ -156,3 +220,24 @@ def test_each_refusal_is_one_line_and_its_code(
 def test_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(verb, "--help") == 0
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("verb", "name", "beside"),
+    [
+        ("peaks", "chromatogram_peaks", {"chromatogram": "input", "": "trace"}),
+        ("peaks", "batch_peaks", {"folder": "input", "progress": ""}),
+        ("calibrate", "calibrate_table", {"path": "input"}),
+        ("index", "index_peaks", {"chromatogram": "input", "": "trace"}),
+        ("convert", "convert_chromatograms", {"path": "input", "limits": ""}),
+    ],
+)
+def test_python_has_the_verbs_arguments(verb: str, name: str, beside: dict[str, str]) -> None:
+    """What the command line takes, the public function takes; files it takes as they are read."""
+    parser = Parser()
+    add_arguments(parser)
+    (leaf,) = (leaf for leaf in leaves(parser) if leaf.prog.endswith(f" {verb}"))
+    options = {action.dest for action in leaf._actions} - {"help", "out", "overwrite"}
+    taken = set(inspect.signature(getattr(md, name)).parameters)
+    assert name in md.__all__
+    assert options - set(beside.values()) == taken - set(beside)

@@ -12,22 +12,39 @@ const TOOLS = [
   ["roi", "Region", "Drag an ellipse: mean and SD (r)"],
 ];
 
+function layoutGroup(state) {
+  const planes = Object.keys(NAMES).map((name) => {
+    const made = button(NAMES[name], `${NAMES[name]} slices of all images (v: next plane)`, () => showPlane(state, name));
+    state.refresh.push(() => made.setAttribute("aria-pressed", String(state.layout === "arms" && state.plane === name)));
+    return made;
+  });
+  const three = button("Three planes", "Axial, coronal and sagittal of one image (p)", () => showPlanes(state));
+  state.refresh.push(() => three.setAttribute("aria-pressed", String(state.layout === "planes")));
+  return group("Layout", planes, three);
+}
+
+function endGroup(state) {
+  const help = button("?", "Keys and mouse", () => state.sheet.showModal());
+  help.classList.add("round");
+  const again = button("Reset", "Window, zoom, position and slice as at the start (0)", () => reset(state));
+  const end = group("Reset and help", again, help);
+  end.classList.add("end");
+  return end;
+}
+
 function buildControls(state) {
   const bar = element("div", "controls");
   state.refresh = [];
   const many = state.arms.length > 1;
   bar.append(
-    choice(state, "Layout", "layout", [["arms", many ? "Side by side" : "One plane"], ["planes", "Three planes"]]),
-    group("Plane", choiceButtons(state, "plane", Object.keys(NAMES).map((name) => [name, NAMES[name]]), (s) => s.layout === "planes")),
+    layoutGroup(state),
     group("Drag", choiceButtons(state, "tool", TOOLS), [button("Clear", "Remove all measurements", () => clearMarks(state))]),
+    endGroup(state),
     windowGroup(state),
   );
   if (many) bar.append(compareGroup(state));
   bar.append(slabGroup(state), cineGroup(state));
   if (state.overlays.length) bar.append(overlayGroup(state));
-  const help = button("?", "Keys and mouse", () => state.sheet.showModal());
-  help.classList.add("round");
-  bar.append(group("", [button("Reset", "Window, zoom, position and slice as at the start (0)", () => reset(state)), help]));
   return bar;
 }
 
@@ -49,20 +66,13 @@ function button(text, title, act) {
 }
 
 // Buttons of which one is pressed: the value of state[name].
-function choiceButtons(state, name, options, disabled = () => false) {
+function choiceButtons(state, name, options) {
   return options.map(([value, text, title]) => {
     const made = button(text, title ?? text, () => set(state, { [name]: value }));
     made.dataset[name] = value;
-    state.refresh.push(() => {
-      made.setAttribute("aria-pressed", String(state[name] === value));
-      made.disabled = disabled(state);
-    });
+    state.refresh.push(() => made.setAttribute("aria-pressed", String(state[name] === value)));
     return made;
   });
-}
-
-function choice(state, label, name, options) {
-  return group(label, choiceButtons(state, name, options));
 }
 
 function field(state, text, label, read, write, step) {
@@ -143,6 +153,7 @@ function cineGroup(state) {
   play.classList.add("play");
   state.refresh.push(() => {
     play.textContent = state.cine ? "Stop" : "Play";
+    play.setAttribute("aria-label", `${play.textContent}. ${play.title}`);
     play.setAttribute("aria-pressed", String(Boolean(state.cine)));
   });
   const speeds = [2, 5, 10, 15, 25].map((value) => [value, `${value} /s`]);

@@ -8,7 +8,7 @@ const KEYS = [
   ["1, 2, 3", "lung, soft tissue, bone window (HU)", ["1", (s) => preset(s, 0)], ["2", (s) => preset(s, 1)], ["3", (s) => preset(s, 2)]],
   ["+ −", "zoom", ["+", (s) => zoomBy(s, 1.25)], ["=", (s) => zoomBy(s, 1.25)], ["-", (s) => zoomBy(s, 0.8)]],
   ["0", "reset window, zoom, position and slice", ["0", (s) => reset(s)]],
-  ["p", "side by side or three planes", ["p", (s) => set(s, { layout: s.layout === "arms" ? "planes" : "arms" })]],
+  ["p", "side by side or three planes", ["p", (s) => (s.layout === "arms" ? showPlanes(s) : showPlane(s, s.plane))]],
   ["v", "next plane", ["v", (s) => nextPlane(s)]],
   ["w, b, h, z", "drag to window, browse slices, pan, zoom", ["w", (s) => set(s, { tool: "window" })], ["b", (s) => set(s, { tool: "scroll" })], ["h", (s) => set(s, { tool: "pan" })], ["z", (s) => set(s, { tool: "zoom" })]],
   ["c, m, r", "crosshair, distance, region", ["c", (s) => set(s, { tool: "cross" })], ["m", (s) => set(s, { tool: "distance" })], ["r", (s) => set(s, { tool: "roi" })]],
@@ -35,7 +35,9 @@ const ACTIONS = new Map(KEYS.flatMap(([, , ...bindings]) => bindings));
 
 function pressedKey(state, event) {
   const field = event.target.closest("input, select, dialog");
+  if (field) event.stopPropagation(); // what is typed here is no shortcut of the page
   if (event.ctrlKey || event.metaKey || event.altKey || field) return;
+  if (state.data.blinded && /^[1-9]$/.test(event.key)) return; // digits choose the answer
   if (event.key === " " && event.target.closest("button")) return; // space presses the focused button
   const act = ACTIONS.get(event.key);
   if (!act) return;
@@ -52,6 +54,7 @@ function buildSheet(state) {
   for (const rows of [KEYS, MOUSE]) {
     const table = element("table");
     for (const [key, what] of rows) {
+      if (state.data.blinded && /^[1-9]/.test(key)) continue;
       const row = element("tr");
       row.append(element("th", "", key), element("td", "", what));
       table.append(row);

@@ -79,7 +79,7 @@ const DRAW = {
     line(context, INK.distance, tick(a));
     line(context, INK.distance, tick(b));
     const [x, y] = a[0] > b[0] ? a : b;
-    plate(context, pane, `${distanceMm(state.grid, mark.a, mark.b).toFixed(1)} mm`, x + 8, y - 11, INK.distance);
+    plate(context, pane, markText(state, pane, mark), x + 8, y - 11, INK.distance);
   },
   roi(state, pane, context, mark) {
     const [a, b] = [toScreen(state, pane, mark.a), toScreen(state, pane, mark.b)];
@@ -90,10 +90,20 @@ const DRAW = {
       return [centre[0] + radius[0] * Math.cos(angle), centre[1] + radius[1] * Math.sin(angle)];
     });
     line(context, INK.roi, points);
-    const text = regionText(state, regionOf(state, pane, mark));
-    plate(context, pane, text, centre[0] + radius[0] + 6, centre[1] - 20, INK.roi);
+    plate(context, pane, markText(state, pane, mark), centre[0] + radius[0] + 6, centre[1] - 20, INK.roi);
   },
 };
+
+// What a mark says in a pane; measured again only when it, the arm's voxels or the pane have changed.
+function markText(state, pane, mark) {
+  if (mark.kind === "distance") return `${distanceMm(state.grid, mark.a, mark.b).toFixed(1)} mm`;
+  const key = [...mark.a, ...mark.b, pane.seen].join(" ");
+  const known = pane.said.get(mark);
+  if (known?.key === key) return known.text;
+  const text = regionText(state, regionOf(state, pane, mark));
+  pane.said.set(mark, { key, text });
+  return text;
+}
 
 // Pixels whose centres lie in the ellipse that fills the rectangle a to b: mean, sample SD, count, area.
 // They are the slice's own pixels where they are here, else block means (`block`). Difference panes measure

@@ -34,13 +34,13 @@ function buildPanes(state) {
 
 function buildPane(state, facts) {
   const box = element("div", "pane");
-  const pane = { ...facts, box, canvases: [], layers: [], painted: "", seen: 0, w: 1, h: 1 };
+  const pane = { ...facts, box, canvases: [], layers: [], painted: "", seen: 0, said: new Map(), w: 1, h: 1 };
   pane.canvas = element("canvas", "picture");
   pane.ink = element("canvas", "ink");
   pane.canvas.setAttribute("role", "img");
   box.append(pane.canvas, pane.ink);
   pane.texts = {};
-  for (const name of ["who", "where", "how", "value", "left", "right", "top", "bottom", "wait"]) {
+  for (const name of ["who", "where", "how", "value", "left", "right", "top", "bottom", "wait", "said"]) {
     pane.texts[name] = element("div", `text ${name}`);
     box.append(pane.texts[name]);
   }
@@ -146,6 +146,8 @@ function writeTexts(state, pane) {
   write("how", howText(state, pane));
   write("value", valueText(state, pane));
   write("wait", pane.layers[0] ? "" : "loading");
+  // For readers who do not see the picture: the measurements that are drawn on it.
+  write("said", state.marks.filter((mark) => isOn(state, pane, mark)).map((mark) => markText(state, pane, mark)).join("\n"));
   pane.box.dataset.slice = slice;
   pane.canvas.setAttribute("aria-label", `${paneTitle(state, pane)}, ${NAMES[pane.plane]} slice ${slice + 1}`);
 }

@@ -32,7 +32,7 @@ function makeState(root, data) {
     own: null, // slices of each arm while the link is off: own[arm][voxel axis]
     arm: 0,
     second: 1,
-    tool: window.matchMedia("(pointer: coarse)").matches ? "scroll" : "window",
+    tool: firstTool(data.layout),
     plane: "axial",
     coloured: true,
     span: 0,
@@ -150,9 +150,25 @@ function setLink(state, link) {
   changed(state);
 }
 
+function showPlane(state, plane) {
+  const tool = state.layout === "planes" && state.tool === "cross" ? firstTool("arms") : state.tool;
+  set(state, { layout: "arms", plane, tool });
+}
+
+// In three planes the natural act is to point: the other two planes follow.
+function showPlanes(state) {
+  const { tool } = state;
+  set(state, { layout: "planes", tool: tool === "window" || tool === "scroll" ? "cross" : tool });
+}
+
+function firstTool(layout) {
+  if (layout === "planes") return "cross";
+  return window.matchMedia("(pointer: coarse)").matches ? "scroll" : "window";
+}
+
 function nextPlane(state) {
   const names = Object.keys(PLANES);
-  if (state.layout === "arms") set(state, { plane: names[(names.indexOf(state.plane) + 1) % 3] });
+  showPlane(state, names[(names.indexOf(state.plane) + (state.layout === "arms" ? 1 : 0)) % 3]);
 }
 
 function toggleMode(state, mode) {
@@ -221,8 +237,10 @@ function redraw(state) {
 
 function draw(state) {
   const begin = performance.now();
+  // Blinded, no image is seen before the other: which one comes first must not be a sign.
+  const held = state.data.blinded && loadedFraction(state.loader) < 1;
   for (const pane of state.panes) {
-    drawPane(state, pane);
+    if (!held) drawPane(state, pane);
     drawMarks(state, pane);
     writeTexts(state, pane);
     if (pane.divider) pane.divider.style.left = `${state.divider * 100}%`;
@@ -231,10 +249,13 @@ function draw(state) {
   state.position.textContent = positionText(state);
   state.times.push(performance.now() - begin);
   if (state.times.length > 500) state.times.shift();
-  if (!state.root.dataset.drawn && state.panes.every((pane) => pane.layers[0])) state.root.dataset.drawn = "1";
+  if (!state.root.dataset.drawn && state.panes.every((pane) => pane.layers[0])) {
+    state.root.dataset.drawn = "1";
+    if (state.data.blinded) report(state, 0); // the reader's time begins
+  }
 }
 
-function report(state) {
+function report(state, delay = REPORT_MS) {
   clearTimeout(state.reporting);
   state.reporting = setTimeout(() => {
     const plane = state.layout === "planes" ? activePane(state).plane : state.plane;
@@ -248,12 +269,13 @@ function report(state) {
       mode: state.mode,
       slab_mm: state.slabMm,
       projection: state.projection,
+      drawn: Boolean(state.root.dataset.drawn),
     };
     const text = JSON.stringify(view);
     if (text === state.reported) return;
     state.reported = text;
     state.setStateValue("view", view);
-  }, REPORT_MS);
+  }, delay);
 }
 
 function voxelsCame(state, a, b) {
@@ -291,7 +313,7 @@ function build(state) {
   );
   const controls = buildControls(state);
   const slider = buildSlider(state);
-  root.style.height = `${state.data.height}px`;
+  root.style.minHeight = `${state.data.height}px`;
   root.replaceChildren(controls, bar, state.stage, slider, foot, state.sheet);
   state.loader = makeLoader(
     [...state.arms, ...state.overlays].map((source) => source.store),

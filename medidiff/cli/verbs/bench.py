@@ -1,4 +1,4 @@
-"""`medidiff bench core|projector|ct|chromatography --out DIR`: measure it; bench.json and table.md."""
+"""`medidiff bench core|projector|ct|chromatography|review --out DIR`: measure it; bench.json and table.md."""
 
 from __future__ import annotations
 
@@ -44,6 +44,13 @@ def add_arguments(parser: Parser) -> None:
             "chromatography",
             help="exactness and speed of the column's engines",
             description="Compare the engines with each other, with mpmath and with CADET.",
+        )
+    )
+    _add_review(
+        benches.add_parser(
+            "review",
+            help="coverage of the intervals of reader studies",
+            description="Simulate reader studies with a known preference; count the intervals that hold it.",
         )
     )
 
@@ -93,6 +100,14 @@ def _add_chromatography(parser: Parser) -> None:
     parser.add_argument("--data", type=Path, metavar="DIR", help=text)
     add_output(parser)
     parser.set_defaults(run=_run, options=("draws", "data"))
+
+
+def _add_review(parser: Parser) -> None:
+    text = "simulated studies of each kind (2000)"
+    parser.add_argument("--studies", type=whole(10, 1_000_000), default=2000, metavar="N", help=text)
+    add_output(parser)
+    add_seed(parser)
+    parser.set_defaults(run=_run, options=("studies", "seed"))
 
 
 def views(text: str) -> tuple[int, ...]:

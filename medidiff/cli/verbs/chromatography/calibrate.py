@@ -5,8 +5,9 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from medidiff.cli.options import Parser, add_output, check_output
+from medidiff.cli.options import Parser, add_output
 from medidiff.cli.terminal import Terminal
+from medidiff.cli.verbs.chromatography.arguments import add_method, check_apart, read_blank
 
 MODELS = ("linear", "zero", "quadratic")
 WEIGHTS = ("1", "1/x", "1/x2")
@@ -20,7 +21,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--model", choices=MODELS, default=MODELS[0], help="of the curve (linear)")
     parser.add_argument("--weights", choices=WEIGHTS, default=WEIGHTS[0], help="of the standards (1)")
     files = parser.add_argument_group("of a table with files")
-    files.add_argument("--method", type=Path, metavar="FILE", help="how to measure them (YAML)")
+    add_method(files, "how to measure them (YAML)")
     files.add_argument("--peak", metavar="NAME", help="the method's name of the peak")
     files.add_argument("--response", choices=RESPONSES, help="what counts (area)")
     add_output(parser, text="folder for calibration.json, figure.png, report.json, provenance.json")
@@ -28,13 +29,14 @@ def add_arguments(parser: Parser) -> None:
 
 
 def _run(arguments: Namespace, terminal: Terminal) -> int:
-    check_output(arguments.out, overwrite=arguments.overwrite, inputs=(arguments.input, arguments.method))
+    check_apart(arguments)
 
     from medidiff.domains.chromatography.analysis.standards.table import calibrate_table
     from medidiff.runs.plain import to_plain
 
     names = ("model", "weights", "method", "peak", "response")
-    result = calibrate_table(arguments.input, **{name: getattr(arguments, name) for name in names})
+    options = {name: getattr(arguments, name) for name in names}
+    result = calibrate_table(arguments.input, **options, blank=read_blank(arguments))
     folder = result.save(arguments.out, overwrite=arguments.overwrite)
     for warning in result.warnings:
         terminal.warn(warning)

@@ -7,8 +7,9 @@ from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import Any
 
-from medidiff.cli.options import Parser, add_output, check_output, positive, whole
+from medidiff.cli.options import Parser, add_output, positive, whole
 from medidiff.cli.terminal import Terminal
+from medidiff.cli.verbs.chromatography.arguments import add_method, check_apart, read_blank
 
 _MOST_LINES = 60
 
@@ -21,7 +22,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--ladder", type=ladder, required=True, metavar="N=T,...", help=text)
     text = "hold-up time: isothermal (Kovats); without it, of a temperature programme"
     parser.add_argument("--t0-s", type=positive("seconds"), metavar="T", help=text)
-    parser.add_argument("--method", type=Path, metavar="FILE", help="how to find peaks (YAML)")
+    add_method(parser, "how to find peaks (YAML)")
     add_output(parser, text="folder for indices.csv, figure.png, report.json, provenance.json")
     parser.set_defaults(run=_run)
 
@@ -42,14 +43,15 @@ def ladder(text: str) -> dict[int, float]:
 
 
 def _run(arguments: Namespace, terminal: Terminal) -> int:
-    check_output(arguments.out, overwrite=arguments.overwrite, inputs=(arguments.input, arguments.method))
+    check_apart(arguments)
 
     from medidiff.domains.chromatography.analysis.standards.ladder import index_peaks
     from medidiff.domains.chromatography.files import read_chromatogram
     from medidiff.runs.plain import to_plain
 
     run = read_chromatogram(arguments.input, arguments.trace)
-    result = index_peaks(run, arguments.ladder, t0_s=arguments.t0_s, method=arguments.method)
+    options = {"t0_s": arguments.t0_s, "method": arguments.method, "blank": read_blank(arguments)}
+    result = index_peaks(run, arguments.ladder, **options)
     result.provenance["reading"] = {"trace": arguments.trace}
     folder = result.save(arguments.out, overwrite=arguments.overwrite)
     for warning in result.warnings:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medidiff.cli.options import Parser, add_output, check_output, positive, whole
+from medidiff.cli.options import Parser, add_output, positive, whole
 from medidiff.cli.terminal import Terminal
-from medidiff.errors import InputError
+from medidiff.cli.verbs.chromatography.arguments import add_method, check_apart, read_blank
 
 if TYPE_CHECKING:
+    from medidiff.domains.chromatography.analysis.rows import Row
     from medidiff.domains.chromatography.peaks.table import Peak
     from medidiff.runs.result import Result
 
@@ -26,24 +28,36 @@ def add_arguments(parser: Parser) -> None:
         "input", type=Path, metavar="FILE|FOLDER", help="one file, or a folder of runs: one table of all"
     )
     parser.add_argument("--trace", type=whole(1), metavar="N", help="which trace of a file, counted from 1")
-    text = "baseline, events, names, calibrations, limits (YAML)"
-    parser.add_argument("--method", type=Path, metavar="FILE", help=text)
+    add_method(parser, "baseline, events, names, calibrations, limits (YAML)")
+    text = "one peak from START to END, in place of what is found there; repeatable"
+    parser.add_argument(
+        "--manual", type=bounds, action="append", default=[], metavar="START_s:END_s[,NAME]", help=text
+    )
     text = "hold-up time, for k (default: the method's)"
     parser.add_argument("--t0-s", type=positive("seconds"), metavar="T", help=text)
-    text = "a run without sample, to subtract"
-    parser.add_argument("--blank", type=Path, metavar="FILE", help=text)
-    add_output(parser, text="folder for peaks.csv (of a folder batch.csv), figure.png, report.json")
+    text = (
+        "folder for peaks.csv (of a folder batch.csv), figure.png, report.json, and method.yaml: as applied"
+    )
+    add_output(parser, text=text)
     parser.set_defaults(run=_run)
+
+
+def bounds(text: str) -> tuple[float, float, str]:
+    """Start and end in seconds and a name, "" for none, from "200:213,benzene"."""
+    times, _, name = text.partition(",")
+    start, _, end = times.partition(":")
+    try:
+        found = float(start), float(end)
+    except ValueError:
+        found = math.nan, math.nan
+    if not -math.inf < found[0] < found[1] < math.inf:
+        raise ArgumentTypeError(f"expected START:END[,NAME] in seconds, START before END; got {text!r}")
+    return *found, name.strip()
 
 
 def _run(arguments: Namespace, terminal: Terminal) -> int:
     folder = os.path.isdir(arguments.input)
-    if folder and arguments.blank is not None:
-        fix = "Leave it out; a blank serves one file."
-        got = "a folder"
-        raise InputError("--blank", expected="a file as INPUT", got=got, fix=fix, argument=True)
-    inputs = (arguments.input, arguments.method, arguments.blank)
-    check_output(arguments.out, overwrite=arguments.overwrite, inputs=inputs)
+    check_apart(arguments)
     result, lines = _folder(arguments, terminal) if folder else _file(arguments)
     from medidiff.runs.plain import to_plain
 
@@ -60,9 +74,8 @@ def _file(arguments: Namespace) -> tuple[Result, list[str]]:
     from medidiff.domains.chromatography.analysis.chromatogram import chromatogram_peaks
     from medidiff.domains.chromatography.files import read_chromatogram
 
-    blank = read_chromatogram(arguments.blank) if arguments.blank is not None else None
     run = read_chromatogram(arguments.input, arguments.trace)
-    result = chromatogram_peaks(run, method=arguments.method, t0_s=arguments.t0_s, blank=blank)
+    result = chromatogram_peaks(run, **_options(arguments))
     result.provenance["reading"] = {"trace": arguments.trace}
     table: Any = result.outputs["peaks.csv"]
     suitability = result.report["suitability"]
@@ -74,14 +87,33 @@ def _file(arguments: Namespace) -> tuple[Result, list[str]]:
 def _folder(arguments: Namespace, terminal: Terminal) -> tuple[Result, list[str]]:
     from medidiff.domains.chromatography.analysis.batch import batch_peaks
 
-    options = {"method": arguments.method, "t0_s": arguments.t0_s, "trace": arguments.trace}
-    result = batch_peaks(arguments.input, **options, progress=terminal.progress)
+    options = {**_options(arguments), "trace": arguments.trace, "progress": terminal.progress}
+    result = batch_peaks(arguments.input, **options)
     suitability = result.report["suitability"]
-    files = result.report["methods"]["peaks"]["files"]
-    lines = [f"{files} files; {_VERDICT[suitability['passed']]}"]
+    files, left_out = result.report["methods"]["peaks"]["files"], result.report["left_out"]
+    read = f"{files} file{'s' * (files != 1)}" + (f", {left_out} left out" if left_out else "")
+    table: Any = result.outputs["batch.csv"]
+    lines = [f"{read}; {_VERDICT[suitability['passed']]}", *spread_lines(table.rows)]
     if suitability["failed_rows"]:
         lines.append(f"{suitability['failed_rows']} rows fail; the column missed says why")
     return result, lines
+
+
+def _options(arguments: Namespace) -> dict[str, Any]:
+    names = ("method", "t0_s", "manual")
+    return {**{name: getattr(arguments, name) for name in names}, "blank": read_blank(arguments)}
+
+
+def spread_lines(rows: tuple[Row, ...]) -> list[str]:
+    """The spread of each peak over the runs, in percent."""
+    found = [(row.peak, row.runs) for row in rows if row.peak is not None and row.runs is not None]
+    lines = [
+        f"{runs:>4}{_cell(p.retention_time_s, 12, 3)}{_cell(p.area, 9, 2)}  {p.name}"
+        for p, runs in found[:_MOST_LINES]
+    ]
+    more = len(found) - _MOST_LINES
+    head = [f"{'runs':>4}{'%RSD: time':>12}{'area':>9}  name"] if found else []
+    return [*head, *lines, *([f"     and {more} more, in batch.csv"] if more > 0 else [])]
 
 
 def peak_lines(peaks: tuple[Peak, ...]) -> list[str]:

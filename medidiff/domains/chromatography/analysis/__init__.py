@@ -3,7 +3,8 @@
 from medidiff.domains.chromatography.analysis.batch import batch_peaks
 from medidiff.domains.chromatography.analysis.blank import subtract_blank
 from medidiff.domains.chromatography.analysis.chromatogram import analyse, chromatogram_peaks
-from medidiff.domains.chromatography.analysis.method import Method, read_method
+from medidiff.domains.chromatography.analysis.method import Method
+from medidiff.domains.chromatography.analysis.method_file import find_method, read_method, reintegrated
 from medidiff.domains.chromatography.analysis.standards.calibration import (
     Calibration,
     Prediction,
@@ -27,9 +28,11 @@ __all__ = [
     "calibrate",
     "calibrate_table",
     "chromatogram_peaks",
+    "find_method",
     "fit_plate_height",
     "index_peaks",
     "read_method",
+    "reintegrated",
     "retention_indices",
     "subtract_blank",
 ]

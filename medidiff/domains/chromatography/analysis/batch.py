@@ -1,60 +1,37 @@
 """`peaks FOLDER`: one method for every file of a folder, one table of all.
 
 A row is one peak of one file, keyed by the file's base name; where the method names peaks, only those. The
-last rows, `%RSD` in place of a file, hold the relative standard deviation over the files for each name, in
-percent. `suitability` is pass or fail where the method has limits for that peak, and `missed` says why. A
-file that cannot be read is a row with its reason and ends nothing.
+last rows hold the relative standard deviation over the files for each name. Where the method has no names,
+peaks of the runs are matched by retention time (`naming.match_runs`), and those of at least two runs have
+such a row. A file that cannot be read is left out: a row with its reason, which neither passes nor fails.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+import hashlib
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from medidiff.domains.chromatography.analysis.chromatogram import analyse, as_method
+from medidiff.domains.chromatography.analysis.chromatogram import analyse
 from medidiff.domains.chromatography.analysis.method import Method
-from medidiff.domains.chromatography.analysis.suitability import of_batch, of_peak, rsd_percent
+from medidiff.domains.chromatography.analysis.method_file import ManualBounds, MethodFile, applied_method
+from medidiff.domains.chromatography.analysis.naming import match_runs
+from medidiff.domains.chromatography.analysis.rows import BatchTable, Row, closing_rows, rows_of
 from medidiff.domains.chromatography.chromatogram import Chromatogram
+from medidiff.domains.chromatography.figures.runs import MOST_RUNS, DrawnRun, draw_runs, drawn_run
 from medidiff.domains.chromatography.files import read_chromatogram
-from medidiff.domains.chromatography.peaks.table import COLUMNS, Peak, cell, write_csv
+from medidiff.domains.chromatography.peaks.table import Peak
 from medidiff.errors import InputError
 from medidiff.io.opening import is_folder
 from medidiff.progress import Progress, Report, silent
 from medidiff.runs.clock import Clock, finish_report
 from medidiff.runs.provenance import provenance
 from medidiff.runs.report import start_report
-from medidiff.runs.result import Result
+from medidiff.runs.result import Result, Writable
 
-RSD = "%RSD"
-_KEYS = ("file", *COLUMNS, "suitability", "missed")
 _MOST_FILES = 5000
-_NUMBERS = tuple(f.name for f in fields(Peak) if f.name in COLUMNS and f.type == "float")
-
-Read = Callable[[Path], Chromatogram]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of batch.csv; `passed` is None where nothing was asked."""
-
-    file: str
-    peak: Peak | None
-    passed: bool | None = None
-    missed: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class BatchTable:
-    """Writes batch.csv."""
-
-    rows: tuple[Row, ...]
-
-    def write(self, path: Path) -> None:
-        """Write CSV with one header line."""
-        write_csv(path, _KEYS, [_cells(row) for row in self.rows])
 
 
 def batch_peaks(
@@ -63,93 +40,79 @@ def batch_peaks(
     method: Method | str | Path | None = None,
     t0_s: float | None = None,
     trace: int | None = None,
+    blank: Chromatogram | None = None,
+    manual: Sequence[ManualBounds] = (),
     progress: Report = silent,
 ) -> Result:
     """Apply one method to every file of a folder (not of those below it), in the order of their names.
 
-    trace: which trace of each file, counted from 1. Raises InputError for a folder without files or without
-    one that could be read.
+    trace: which trace of each file, counted from 1. blank: subtracted from each; where it lies in the folder
+    itself, it is no run. The others as `chromatogram_peaks`. Outputs: batch.csv and method.yaml, the method
+    as applied; `left_out` in the report counts the files without a row of their own. Raises InputError for a
+    folder without files or without one that could be read.
     """
-    clock, chosen = Clock(), as_method(method)
+    clock = Clock()
+    chosen = applied_method(method, t0_s=t0_s, manual=manual, blank=blank is not None)
     paths = _files(Path(folder))
-    rows: list[Row] = []
-    digests: dict[str, str] = {}
+    runs: dict[str, tuple[Peak, ...]] = {}
+    drawn: list[DrawnRun] = []
+    left_out: dict[str, str] = {}
+    inputs: dict[str, str] = {}
     warnings: list[str] = []
     for done, path in enumerate(paths):
         progress(Progress("peaks", done, len(paths), path.name))
         try:
             run = read_chromatogram(path, trace)
-            found = analyse(run, chosen, t0_s=t0_s)
+            if blank is not None and _digest_of(run) == _digest_of(blank):
+                left_out[path.name] = "it is the blank"
+                continue
+            found = analyse(run, chosen, blank=blank)
         except InputError as error:
             if error.argument:
                 raise
-            rows.append(Row(path.name, None, False, (str(error),)))
-            warnings.append(f"{path.name} was left out: {error}")
+            left_out[path.name] = str(error).removeprefix(path.name).lstrip(",: ")
+            warnings.append(f"{path.name} was left out: {left_out[path.name]}")
             continue
-        digests[path.name] = run.origin or run.digest()
+        runs[path.name] = found.peaks
+        if len(drawn) < MOST_RUNS:
+            drawn.append(drawn_run(path.name, found.time_s, found.signal, run.signal_unit))
+        inputs[f"file {len(runs)}"] = _digest_of(run)  # no names
         warnings += [f"{path.name}: {warning}" for warning in found.warnings]
-        rows += rows_of(path.name, found.peaks, chosen)
     progress(Progress("peaks", len(paths), len(paths)))
-    if not digests:
-        fix = f"The first: {rows[0].missed[0]}"
+    if not runs:
+        fix = f"The first: {next(iter(left_out.values()))}"
         raise InputError("folder", expected="at least one file with a trace", got="none", fix=fix)
-    rows += closing_rows(rows, chosen)
-    report = start_report("chromatography.peaks", 0, {"sha256": _digest(digests), "files": len(digests)})
-    failed = [row for row in rows if row.passed is False]
-    judged = any(row.passed is not None for row in rows)
-    report["methods"] = {"peaks": {"output": "batch.csv", "files": len(digests)}}
-    report["suitability"] = {"passed": not failed if judged else None, "failed_rows": len(failed)}
+    if not chosen.peaks:
+        runs = dict(zip(runs, map(tuple, match_runs(list(runs.values()))), strict=True))
+    rows = _rows([path.name for path in paths], runs, left_out, chosen)
+    report = start_report("chromatography.peaks", 0, {"sha256": _digest(inputs), "files": len(runs)})
+    report["methods"] = {"peaks": {"output": "batch.csv", "files": len(runs)}}
+    report["left_out"] = len(left_out)
+    report["suitability"] = _verdict(rows)
     report["warnings"] = warnings
     finish_report(report, clock)
-    options = {"method": chosen.model_dump(), "t0_s": t0_s, "trace": trace}
-    inputs = {f"file {number}": digest for number, digest in enumerate(digests.values(), 1)}  # no names
-    origin = provenance("chromatography peaks", options, inputs, {}, seed=0, precision="float64")
-    return Result({"batch.csv": BatchTable(tuple(rows))}, report, origin)
+    if blank is not None:
+        inputs["blank"] = _digest_of(blank)
+    options = {"method": chosen.model_dump(), "t0_s": chosen.t0_s, "trace": trace}
+    record = provenance("chromatography peaks", options, inputs, {}, seed=0, precision="float64")
+    outputs: dict[str, Writable] = {"batch.csv": BatchTable(tuple(rows)), "method.yaml": MethodFile(chosen)}
+    return Result(outputs, report, record, draw=partial(_draw, drawn=drawn, runs=runs))
 
 
-def rows_of(file: str, peaks: Sequence[Peak], method: Method) -> list[Row]:
-    """The rows of one file: its named peaks in the method's order, an absent one without numbers, or all."""
-    if not method.peaks:
-        return [Row(file, peak) for peak in peaks]
-    by_name = {peak.name: peak for peak in peaks if peak.name}
-    asked = {limits.name: limits for limits in method.suitability}
-    rows = []
-    for window in method.peaks:
-        peak = by_name.get(window.name)
-        if window.name not in asked:
-            rows.append(Row(file, peak or _absent(window.name)))
-            continue
-        missed = tuple(of_peak(peak, asked[window.name], peaks))
-        rows.append(Row(file, peak or _absent(window.name), not missed, missed))
-    return rows
+def _rows(
+    files: Sequence[str], runs: dict[str, tuple[Peak, ...]], left_out: dict[str, str], method: Method
+) -> list[Row]:
+    rows: list[Row] = []
+    for file in files:
+        reason = left_out.get(file)
+        rows += rows_of(file, runs[file], method) if reason is None else [Row(file, None, None, (reason,))]
+    return [*rows, *closing_rows(rows, method)]
 
 
-def closing_rows(rows: Sequence[Row], method: Method) -> list[Row]:
-    """For each name the %RSD over the files, and whether it is small enough."""
-    asked = {limits.name: limits for limits in method.suitability}
-    closing = []
-    for window in method.peaks:
-        peaks = [row.peak for row in rows if row.peak is not None and row.peak.name == window.name]
-        values: dict[str, Any] = {k: rsd_percent([getattr(peak, k) for peak in peaks]) for k in _NUMBERS}
-        spread = replace(_absent(window.name), **values)
-        limits = asked.get(window.name)
-        wants = limits is not None and (
-            limits.most_area_rsd_percent is not None or limits.most_retention_rsd_percent is not None
-        )
-        missed = tuple(of_batch(peaks, limits)) if limits is not None and wants else ()
-        closing.append(Row(RSD, spread, not missed if wants else None, missed))
-    return closing
-
-
-def _absent(name: str) -> Peak:
-    unknown = math.nan
-    return Peak(unknown, unknown, unknown, unknown, unknown, name=name, baseline="")
-
-
-def _cells(row: Row) -> list[str]:
-    peak = row.peak or _absent("")
-    verdict = {None: "", True: "pass", False: "fail"}[row.passed]
-    return [row.file, *(cell(getattr(peak, key)) for key in COLUMNS), verdict, "; ".join(row.missed)]
+def _verdict(rows: Sequence[Row]) -> dict[str, Any]:
+    judged = [row for row in rows if row.passed is not None]
+    failed = [row for row in judged if row.passed is False]
+    return {"passed": not failed if judged else None, "failed_rows": len(failed)}
 
 
 def _files(folder: Path) -> list[Path]:
@@ -162,12 +125,13 @@ def _files(folder: Path) -> list[Path]:
     return found
 
 
-def _digest(digests: dict[str, str]) -> str:
-    import hashlib
-
-    return hashlib.sha256("\n".join(sorted(digests.values())).encode()).hexdigest()
+def _digest_of(run: Chromatogram) -> str:
+    return run.origin or run.digest()
 
 
-def plain_rows(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """The rows as dictionaries of cells."""
-    return [dict(zip(_KEYS, _cells(row), strict=True)) for row in rows]
+def _digest(inputs: dict[str, str]) -> str:
+    return hashlib.sha256("\n".join(sorted(inputs.values())).encode()).hexdigest()
+
+
+def _draw(result: Result, drawn: Sequence[DrawnRun], runs: dict[str, tuple[Peak, ...]]) -> Any:
+    return draw_runs(drawn, runs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medidiff.domains.chromatography.analysis.blank import on_axis, subtract_blank
-from medidiff.domains.chromatography.analysis.method import Method, read_method
+from medidiff.domains.chromatography.analysis.method import Method
+from medidiff.domains.chromatography.analysis.method_file import ManualBounds, MethodFile, applied_method
 from medidiff.domains.chromatography.analysis.naming import finished
 from medidiff.domains.chromatography.analysis.suitability import of_trace
 from medidiff.domains.chromatography.chromatogram import Chromatogram
@@ -60,18 +62,22 @@ def chromatogram_peaks(
     method: Method | str | Path | None = None,
     t0_s: float | None = None,
     blank: Chromatogram | None = None,
+    manual: Sequence[ManualBounds] = (),
 ) -> Result:
     """Find, measure and name the peaks of a trace.
 
-    method: a `Method` or the path of its YAML file; by default arPLS, every peak above 10 noises, no names.
-    t0_s: hold-up time in s, in place of the method's. blank: subtracted first; its noise is that of S/N.
-    Outputs: peaks.csv, details.csv (EMG, tangents, moments, intervals), baseline.csv. Raises InputError for a
-    trace over no time, a t0 that is not above 0 or after the trace's end, and bounds outside the trace;
-    MissingError where the baseline's package is absent.
+    method: a `Method`, the name of one that is shipped ("btex") or the path of its YAML file; by default
+    arPLS, every peak above 10 noises, no names. t0_s: hold-up time in s, in place of the method's. blank:
+    subtracted first; its noise is that of S/N. manual: (start_s, end_s[, name]), each one peak in place of
+    what is found there.
+    Outputs: peaks.csv, details.csv (EMG, tangents, moments, intervals), baseline.csv, and method.yaml: the
+    method with t0_s and manual, which gives the same table again. Raises InputError for a trace over no time,
+    a t0 that is not above 0 or after the trace's end, bounds outside the trace, and a method that subtracts a
+    blank without one; MissingError where the baseline's package is absent.
     """
     clock = Clock()
-    chosen = as_method(method)
-    found = analyse(chromatogram, chosen, t0_s=t0_s, blank=blank)
+    chosen = applied_method(method, t0_s=t0_s, manual=manual, blank=blank is not None)
+    found = analyse(chromatogram, chosen, blank=blank)
     report = start_report("chromatography.peaks", 0, describe(chromatogram))
     report["methods"] = {"peaks": {"output": "peaks.csv", "peaks": len(found.peaks)}}
     noise = found.measured.noise
@@ -83,12 +89,13 @@ def chromatogram_peaks(
     origins = {"chromatogram": chromatogram.origin or chromatogram.digest()}
     if blank is not None:
         origins["blank"] = blank.origin or blank.digest()
-    options = {"method": chosen.model_dump(), "t0_s": t0_s if t0_s is not None else chosen.t0_s}
+    options = {"method": chosen.model_dump(), "t0_s": chosen.t0_s}
     return Result(
         {
             "peaks.csv": PeakTable(found.peaks),
             "details.csv": PeakTable(found.peaks, DETAILS),
             "baseline.csv": BaselineCurve(found.time_s, found.signal, found.measured.baseline),
+            "method.yaml": MethodFile(chosen),
         },
         report,
         provenance("chromatography peaks", options, origins, {}, seed=0, precision="float64"),
@@ -105,6 +112,10 @@ def analyse(
 ) -> Analysed:
     """The peaks of a trace, without a run around them; arguments and errors as `chromatogram_peaks`."""
     chromatogram.time_s  # noqa: B018  refuses an axis that is no time
+    if method.blank and blank is None:
+        expected = "a run without sample, which the method subtracts"
+        fix = "Give it with --blank (blank=), or write blank: false in the method."
+        raise InputError("blank", expected=expected, got="none", fix=fix, argument=True)
     run = chromatogram if blank is None else subtract_blank(chromatogram, blank)
     quiet = None if blank is None else on_axis(chromatogram, blank)
     time_s, signal, blank_signal, notes = uniform_axis(run, quiet)
@@ -133,13 +144,6 @@ def uniform_axis(
     note = f"the axis is not uniform: {run.points} points were interpolated to {points}"
     other = None if other is None else np.interp(time_s, run.x, other)
     return time_s, np.interp(time_s, run.x, run.signal), other, (note,)
-
-
-def as_method(method: Method | str | Path | None) -> Method:
-    """A method from what a caller gave."""
-    if method is None:
-        return Method()
-    return method if isinstance(method, Method) else read_method(method)
 
 
 def describe(chromatogram: Chromatogram) -> dict[str, Any]:

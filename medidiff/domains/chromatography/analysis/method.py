@@ -1,9 +1,11 @@
 """A method: how traces of one kind are integrated, what their peaks are called, and what they must reach.
 
 One YAML file, reused for every run of a batch; unknown keys are refused by name. Times are in seconds.
+`method_file` reads and writes it, and ships one to copy.
 
     t0_s: 128.5                       # for k and selectivity
     column_length_m: 30               # for HETP
+    blank: false                      # true: a run without sample is subtracted, and must be given
     baseline: {method: arpls}         # asls, snip, constant, polynomial, points, valley, groups
     picking: {threshold: 10, shoulders: true}
     integration:
@@ -11,7 +13,7 @@ One YAML file, reused for every run of a batch; unknown keys are refused by name
       events:                         # each holds from its time on
         - {at_s: 0, integrate: false}
         - {at_s: 150, integrate: true, negative_peaks: false}
-      manual: [{start_s: 200, end_s: 213}]
+      manual: [{start_s: 200, end_s: 213}]   # one peak each, in place of what is found there
     peaks:
       - {name: benzene, at_s: 206.3, window_s: 3}
       - {name: toluene, at_s: 294.7, window_s: 4}
@@ -26,10 +28,10 @@ One YAML file, reused for every run of a batch; unknown keys are refused by name
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
-from typing import Any, Literal
+from itertools import pairwise
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from medidiff.domains.chromatography.analysis.standards.calibration import (
     Calibration,
@@ -43,9 +45,7 @@ from medidiff.domains.chromatography.peaks.integration import RIDER
 from medidiff.domains.chromatography.peaks.measure import SNR_WIDTHS, Integration
 from medidiff.domains.chromatography.peaks.picking import THRESHOLD
 from medidiff.errors import InputError
-from medidiff.io.opening import naming, regular_size
 
-_MOST_BYTES = 1 << 20
 _FOREVER = float("1e300")
 
 Response = Literal["area", "height", "area_fitted"]
@@ -109,6 +109,14 @@ class IntegrationPart(_Part):
     rider_ratio: float = Field(RIDER, gt=1)
     snr_widths: float = Field(SNR_WIDTHS, gt=0)
     emg: bool = True
+
+    @model_validator(mode="after")
+    def _apart(self) -> IntegrationPart:
+        ordered = sorted(self.manual, key=lambda bounds: bounds.start_s)
+        for one, other in pairwise(ordered):
+            if other.start_s < one.end_s:
+                raise ValueError(f"manual: bounds overlap at {other.start_s:g} s")
+        return self
 
     def windows(self, key: Literal["integrate", "negative_peaks"], wanted: bool) -> list[tuple[float, float]]:
         """The times between which a switch stands on `wanted`."""
@@ -199,6 +207,7 @@ class Method(_Part):
 
     t0_s: float | None = Field(None, gt=0)
     column_length_m: float | None = Field(None, gt=0)
+    blank: bool = False
     baseline: BaselinePart = BaselinePart()
     picking: PickingPart = PickingPart()
     integration: IntegrationPart = IntegrationPart()
@@ -237,40 +246,3 @@ class Method(_Part):
             emg=part.emg,
             snr_widths=part.snr_widths,
         )
-
-
-def read_method(path: str | Path) -> Method:
-    """The method in a YAML file; InputError, which names the key, for any that is unknown or wrong."""
-    import yaml
-
-    path = Path(path)
-    with naming(path.name):
-        if regular_size(path) > _MOST_BYTES:
-            raise _bad(f"more than {_MOST_BYTES} bytes")
-        try:
-            text = path.read_text(encoding="utf-8")
-            # An alias can grow a small file without bound, and a method needs none.
-            if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
-                raise _bad("an alias (*), which it may not have")
-            found = yaml.safe_load(text)
-        except (OSError, UnicodeDecodeError):
-            raise _bad("no text file that can be read") from None
-        except (yaml.YAMLError, ValueError, RecursionError):
-            raise _bad("something that is no YAML") from None
-        return method_from_plain({} if found is None else found)
-
-
-def method_from_plain(found: Any) -> Method:
-    """The method in plain data; InputError that names the first wrong key."""
-    try:
-        return Method.model_validate(found)
-    except ValidationError as error:
-        # A misspelt key leaves the right one absent: the unknown one says more.
-        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-        key = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        raise _bad(f"{key}: {first['msg'].lower()}") from None
-
-
-def _bad(got: str) -> InputError:
-    fix = "The keys stand in medidiff.domains.chromatography.analysis.method."
-    return InputError("method", expected="a method file (YAML)", got=got, fix=fix)

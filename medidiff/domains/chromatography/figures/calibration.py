@@ -30,7 +30,8 @@ def draw_calibration(curve: Calibration) -> Figure:
     lod, loq = curve.limits()
     known = f"R² {curve.r_squared:.5f}"
     if np.isfinite(lod):
-        known += f"; LOD {lod:.3g}, LOQ {loq:.3g} (3.3 and 10 s/b, s the residual standard deviation)"
+        s = "s the residual standard deviation" + (" at the lowest standard" if curve.weights != "1" else "")
+        known += f"; LOD {lod:.3g}, LOQ {loq:.3g} (3.3 and 10 s/b, {s})"
     return Page(_WIDTH, rows, title=title, note=known, margin=0.4, head=0.85).draw()
 
 

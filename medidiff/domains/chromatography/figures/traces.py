@@ -50,7 +50,7 @@ def _colour(number: int) -> str:
 def _panel(axes: Axes, trace: Chromatogram, colour: str) -> None:
     on_time = trace.axis == TIME
     scale = _MINUTE if on_time else 1.0
-    x, signal = _envelope(trace.x / scale, trace.signal)
+    x, signal = envelope(trace.x / scale, trace.signal)
     axes.plot(x, signal, color=colour, lw=0.9)
     axes.set_xlim(x[0], x[-1])
     for peak in trace.vendor_peaks:
@@ -70,10 +70,10 @@ def _panel(axes: Axes, trace: Chromatogram, colour: str) -> None:
     words(axes, 0, 1.03, facts, size=8, color=GREY, va="bottom")
 
 
-def _envelope(
+def envelope(
     x: NDArray[np.float64], signal: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """All points; of a long trace the lowest and highest of each group, so that no peak is lost."""
+    """All points of a curve; of a long one the lowest and highest of each group, so that no peak is lost."""
     group = x.size // _COLUMNS
     if group < 2:
         return x, signal

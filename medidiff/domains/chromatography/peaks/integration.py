@@ -105,7 +105,10 @@ def manual_extents(time_s: Array, signal: Array, windows: Sequence[tuple[float, 
 
 
 def with_manual(found: Sequence[Extent], manual: Sequence[Extent]) -> list[Extent]:
-    """Manual bounds in place of what was found with its apex inside them; others end where they begin."""
+    """Manual bounds in place of what was found with its apex inside them; others end where they begin.
+
+    Where a manual peak and its neighbour then touch, both codes say so.
+    """
     kept = []
     for extent in found:
         if any(own.start <= extent.pick.index <= own.end for own in manual):
@@ -116,7 +119,13 @@ def with_manual(found: Sequence[Extent], manual: Sequence[Extent]) -> list[Exten
             if extent.start < own.end < extent.pick.index:
                 extent = replace(extent, start=own.end)
         kept.append(extent)
-    return sorted([*kept, *manual], key=lambda extent: extent.pick.index)
+    ordered = sorted([*kept, *manual], key=lambda extent: extent.pick.index)
+    for right in range(1, len(ordered)):
+        before, after = ordered[right - 1 : right + 1]
+        if (before.manual or after.manual) and before.end == after.start:
+            ordered[right - 1] = replace(before, code=f"{before.code[0]}V")
+            ordered[right] = replace(after, code=f"V{after.code[1]}")
+    return ordered
 
 
 def groups(extents: Sequence[Extent]) -> list[list[Extent]]:
@@ -179,7 +188,7 @@ def skim_riders(
     parent = -1
     for extent in extents:
         joined = bool(done) and done[-1].code[1] == "V" and extent.code[0] == "V"
-        if not joined or extent.manual:
+        if not joined or extent.manual or done[parent].manual:
             parent = len(done)
             done.append(extent)
             continue

@@ -359,4 +359,6 @@ def _warnings(peaks: Sequence[Peak]) -> tuple[str, ...]:
 
 
 def _bad(what: str, expected: str, got: str) -> InputError:
-    return InputError(what, expected=expected, got=got, fix="Correct the method file.", argument=True)
+    return InputError(
+        what, expected=expected, got=got, fix="Correct the method, or the bounds given.", argument=True
+    )

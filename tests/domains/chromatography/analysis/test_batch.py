@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 
 from medidiff.domains.chromatography.analysis import Method, batch_peaks
-from medidiff.domains.chromatography.analysis.batch import RSD
+from medidiff.domains.chromatography.analysis.naming import match_runs
+from medidiff.domains.chromatography.analysis.rows import RSD
 from medidiff.domains.chromatography.analysis.suitability import rsd_percent
 from medidiff.domains.chromatography.chromatogram import Chromatogram
+from medidiff.domains.chromatography.files import read_chromatogram
 from medidiff.domains.chromatography.peaks.models import EMG
+from medidiff.domains.chromatography.peaks.table import Peak
 from medidiff.errors import InputError
 
 T = np.arange(0, 300, 0.2)
@@ -95,21 +98,102 @@ def test_a_peak_that_is_absent_fails(tmp_path: Path) -> None:
     assert rows[0]["area"] == ""
 
 
-def test_without_names_every_peak_is_a_row(tmp_path: Path) -> None:
-    rows = table(batch_peaks(folder_of_runs(tmp_path)), tmp_path)
-    assert len(rows) == 6
+def test_without_names_peaks_of_the_runs_are_matched_by_time(tmp_path: Path) -> None:
+    """As many rows as with names, the same spread, and names that are times in minutes."""
+    folder = folder_of_runs(tmp_path)
+    rows = table(batch_peaks(folder), tmp_path)
+    assert len(rows) == 8
     assert {row["suitability"] for row in rows} == {""}
+    spread = [row for row in rows if row["file"] == RSD]
+    assert [row["runs"] for row in spread] == ["3", "3"]
+    assert spread[0]["name"].endswith(" min")
+    assert 60 * float(spread[0]["name"].removesuffix(" min")) == pytest.approx(151, abs=1)
+    named = table(batch_peaks(folder, method=method()), tmp_path)
+    assert [row["area"] for row in spread] == [row["area"] for row in named if row["file"] == RSD]
 
 
-def test_a_file_that_cannot_be_read_ends_nothing(tmp_path: Path) -> None:
+def peak(at_s: float, fwhm_s: float = 2.0, **more: object) -> Peak:
+    return Peak(at_s, 1.0, 1.0, at_s - 3, at_s + 3, fwhm_s=fwhm_s, **more)
+
+
+def test_matching_is_within_one_width_and_the_nearest_first() -> None:
+    """The second run has most peaks; 101.5 lies within 2 s of 100 and of 103, and is nearer to the former."""
+    runs = [[peak(101.5)], [peak(100.0), peak(103.0), peak(200.0)], [peak(103.4), peak(202.1)]]
+    names = [[found.name for found in run] for run in match_runs(runs)]
+    assert names == [["1.667 min"], ["1.667 min", "1.717 min", ""], ["1.717 min", ""]]
+
+
+def test_a_peak_that_is_negative_or_of_unknown_width_is_not_matched() -> None:
+    shoulder, dip = peak(100.0, float("nan")), peak(150.0, flags=("negative",))
+    assert [found.name for run in match_runs([[shoulder, dip]] * 2) for found in run] == [""] * 4
+    assert match_runs([[], []]) == [[], []]
+
+
+def test_a_file_that_cannot_be_read_is_left_out_and_fails_nothing(tmp_path: Path) -> None:
     folder = folder_of_runs(tmp_path)
     (folder / "broken.cdf").write_bytes(b"PK\x03\x04junk")
-    result = batch_peaks(folder, method=method())
+    (folder / "notes.txt").write_text("the column was changed on Monday\n", encoding="utf-8")
+    result = batch_peaks(folder, method=method(most_tailing_usp=3.0))
     rows = table(result, tmp_path)
-    assert rows[0]["file"] == "broken.cdf"
-    assert rows[0]["suitability"] == "fail"
-    assert "zip" in rows[0]["missed"]
+    left_out = [row for row in rows if row["suitability"] == "left out"]
+    assert [row["file"] for row in left_out] == ["broken.cdf", "notes.txt"]
+    assert "zip" in left_out[0]["missed"]
+    assert left_out[0]["area"] == ""
+    assert result.report["left_out"] == 2
+    assert result.report["suitability"] == {"passed": True, "failed_rows": 0}
+    assert result.report["methods"]["peaks"]["files"] == 3
     assert any(warning.startswith("broken.cdf was left out") for warning in result.warnings)
+
+
+def test_a_blank_is_subtracted_from_each_run_and_is_none_itself(tmp_path: Path) -> None:
+    folder = folder_of_runs(tmp_path)
+    hump = Chromatogram(T, EMG(30, 240, 3, 1)(T))
+    for path in folder.iterdir():
+        run = read_chromatogram(path)
+        Chromatogram(T, run.signal + hump.signal).write(path)
+    hump.write(folder / "blank.csv")
+    blank = read_chromatogram(folder / "blank.csv")
+    assert any(abs(float(row["retention_time_s"]) - 241) < 2 for row in table(batch_peaks(folder), tmp_path))
+    result = batch_peaks(folder, blank=blank)
+    rows = table(result, tmp_path)
+    assert rows[0]["missed"] == "it is the blank"
+    assert result.report["left_out"] == 1
+    assert {round(float(row["retention_time_s"])) for row in rows[1:7]} == {151, 163}
+    assert result.provenance["inputs"]["blank"] == blank.origin
+    result.outputs["method.yaml"].write(tmp_path / "m.yaml")
+    with pytest.raises(InputError, match="--blank") as error:
+        batch_peaks(folder, method=tmp_path / "m.yaml")
+    assert error.value.argument
+
+
+def test_the_picture_holds_twelve_runs_of_many(tmp_path: Path) -> None:
+    folder = folder_of_runs(tmp_path)
+    run = (folder / "run0.csv").read_bytes()
+    for number in range(3, 14):
+        (folder / f"run{number:02d}.csv").write_bytes(run)
+    result = batch_peaks(folder, method=method())
+    figure = result.figure()
+    words = [text.get_text() for text in figure.texts]
+    assert "14 runs" in words
+    assert any("The first 12 of 14 are shown." in text for text in words)
+    over, stacked = figure.axes
+    labels = [text.get_text() for text in over.texts]
+    assert labels == ["first", "second"]
+    assert stacked.get_xlabel() == "time, min"
+    assert stacked.get_xlim()[1] == pytest.approx(T[-1] / 60)
+    assert len(stacked.texts) == 12
+    dots = [line for line in stacked.lines if line.get_marker() == "o"]
+    assert dots[0].get_xdata() == pytest.approx([151 / 60, 163 / 60], abs=0.02)
+    result.save(tmp_path / "out")
+    assert (tmp_path / "out" / "figure.png").stat().st_size > 10_000
+
+
+def test_a_single_run_without_any_signal_has_a_picture(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    Chromatogram(T, np.zeros(T.size)).write(tmp_path / "runs" / "flat.csv")
+    figure = batch_peaks(tmp_path / "runs").figure()
+    assert "1 run" in [text.get_text() for text in figure.texts]
+    assert [text.get_text() for text in figure.axes[1].texts] == ["flat.csv"]
 
 
 def test_folders_without_runs_are_refused(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ import pytest
 
 from medidiff.domains.chromatography.analysis import Method, analyse, calibrate
 from medidiff.domains.chromatography.analysis.method import BaselinePart, IntegrationPart, NamedPeak
+from medidiff.domains.chromatography.analysis.standards.calibration import Weights
 from medidiff.domains.chromatography.analysis.standards.table import calibrate_table
+from medidiff.domains.chromatography.figures.calibration import draw_calibration
 from medidiff.domains.chromatography.files import read_chromatogram
 from medidiff.errors import InputError
 
@@ -207,3 +209,10 @@ def test_a_damaged_table_is_refused(text: str, expected: str, tmp_path: Path) ->
     with pytest.raises(InputError) as error:
         calibrate_table(tmp_path / "t.csv")
     assert error.value.expected.startswith(expected)
+
+
+@pytest.mark.parametrize(("weights", "said"), [("1", False), ("1/x", True)])
+def test_the_picture_says_whose_spread_the_limits_have(weights: Weights, said: bool) -> None:
+    figure = draw_calibration(calibrate([1, 2, 4, 8], [10.1, 19.8, 40.5, 79.0], weights=weights))
+    note = next(text.get_text() for text in figure.texts if "LOD" in text.get_text())
+    assert ("at the lowest standard" in note) == said

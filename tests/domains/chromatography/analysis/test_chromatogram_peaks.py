@@ -17,9 +17,10 @@ from medidiff.domains.chromatography.analysis import (
     index_peaks,
     subtract_blank,
 )
+from medidiff.domains.chromatography.analysis.naming import amounts
 from medidiff.domains.chromatography.chromatogram import Chromatogram
 from medidiff.domains.chromatography.peaks.models import EMG
-from medidiff.domains.chromatography.peaks.table import COLUMNS
+from medidiff.domains.chromatography.peaks.table import COLUMNS, Peak
 from medidiff.errors import InputError
 from medidiff.runs.result import Result
 
@@ -99,6 +100,54 @@ def test_an_amount_outside_the_standards_is_warned_of() -> None:
     assert any(warning.startswith("b: the amount ") for warning in found.warnings)
 
 
+@pytest.mark.parametrize(
+    ("more", "emg", "words"),
+    [
+        ({}, False, "b: no amount, as its area_fitted is unknown"),
+        ({"internal_standard": {"name": "a"}}, False, "b: no amount, as its area_fitted is unknown"),
+        ({"internal_standard": {"name": "a"}}, True, ""),
+    ],
+)
+def test_an_amount_that_stays_unknown_is_warned_of(more: dict[str, object], emg: bool, words: str) -> None:
+    """Without EMGs there is no fitted area: the amount is empty, and the peak and the reason are named."""
+    inside = {"internal_response": 20.0} if more else {}
+    points = [{"amount": x, "response": 10 * x, **inside} for x in (1, 2, 4, 8)]
+    chosen = method(
+        integration={"emg": emg}, calibrations={"b": {"points": points, "response": "area_fitted"}}, **more
+    )
+    found = analyse(trace(), chosen)
+    assert math.isfinite(found.peaks[1].amount) == (not words)
+    assert [warning for warning in found.warnings if "amount" in warning] == [words] * bool(words)
+
+
+def test_an_internal_standard_without_area_gives_no_amount() -> None:
+    points = [{"amount": x, "response": 10 * x, "internal_response": 20} for x in (1, 2, 4)]
+    chosen = method(internal_standard={"name": "a"}, calibrations={"b": {"points": points}})
+    peaks = [Peak(151, 1, 0.0, 140, 160, name="a"), Peak(251, 1, 40.0, 240, 260, name="b")]
+    found, warnings = amounts(peaks, chosen)
+    assert math.isnan(found[1].amount)
+    assert warnings == ["b: no amount, as the area of the internal standard a is 0"]
+
+
+def test_a_ladder_in_minutes_is_asked_about() -> None:
+    minutes = {10: 2.4, 11: 4.1, 12: 7.5}
+    result = index_peaks(trace(), minutes)
+    (warning,) = (text for text in result.warnings if "ladder" in text)
+    assert "in minutes it would hold 3" in warning
+    seconds = {n: 60 * at for n, at in minutes.items()}
+    assert not [text for text in index_peaks(trace(), seconds).warnings if "minutes" in text]
+    assert any("in minutes" in text for text in analyse(trace(), method(ladder=minutes)).warnings)
+    with pytest.raises(InputError, match="ladder's times in minutes"):
+        index_peaks(trace(), minutes, t0_s=100.0)
+
+
+def test_a_method_with_a_blank_is_refused_without_one() -> None:
+    with pytest.raises(InputError, match="--blank") as error:
+        chromatogram_peaks(trace(), method=method(blank=True))
+    assert error.value.argument
+    assert index_peaks(trace(), {10: 150.0, 11: 250.0}, method=method(blank=True), blank=trace()).warnings
+
+
 def test_indices_by_the_methods_ladder() -> None:
     ladder = {10: 150.0, 11: 250.0, 12: 500.0}
     peaks = analyse(trace(), method(ladder=ladder)).peaks
@@ -153,6 +202,7 @@ def test_the_run_folder(tmp_path: Path) -> None:
         "peaks.csv",
         "details.csv",
         "baseline.csv",
+        "method.yaml",
         "figure.png",
         "report.json",
         "provenance.json",

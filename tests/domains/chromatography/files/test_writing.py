@@ -233,11 +233,11 @@ def test_shared_andi_files_come_back_to_the_bit(chromatography_data: Path, tmp_p
 
 def test_the_longest_traces_are_drawn_with_their_peaks(tmp_path: Path) -> None:
     """The picture keeps the extremes of each group: a single sample above the rest stays visible."""
-    from medidiff.domains.chromatography.figures.traces import _envelope
+    from medidiff.domains.chromatography.figures.traces import envelope
 
     signal = np.zeros(100_000)
     signal[54_321] = 7.0
-    x, drawn = _envelope(np.arange(100_000.0), signal)
+    x, drawn = envelope(np.arange(100_000.0), signal)
     assert drawn.max() == 7.0
     assert x.size < 6000
     assert (np.diff(x) > 0).all()

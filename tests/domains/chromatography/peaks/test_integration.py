@@ -111,6 +111,18 @@ def test_manual_bounds_replace_what_they_hold_and_cut_their_neighbours() -> None
     assert both[0].end == own[0].start
 
 
+def test_a_neighbour_that_manual_bounds_cut_shares_a_drop_with_them() -> None:
+    """The codes follow the contact; what lies beyond the bounds is no rider's tangent of the manual peak."""
+    signal = gauss(200, 5, 20.0) + gauss(222, 5, 1.0)
+    found = [Extent(Pick(1110), 1000, 1200)]
+    both = with_manual(found, manual_extents(T, signal, [(180.0, 212.0)]))
+    assert [(extent.code, extent.start, extent.end) for extent in both] == [
+        ("BV", 900, 1060),
+        ("VB", 1060, 1200),
+    ]
+    assert skim_riders(T, signal, both) == both
+
+
 def test_manual_bounds_that_touch_share_a_drop() -> None:
     found = manual_extents(T, gauss(200, 5) + gauss(222, 5), [(211.0, 240.0), (180.0, 211.0)])
     assert [extent.code for extent in found] == ["BV", "VB"]

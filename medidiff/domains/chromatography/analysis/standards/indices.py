@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from medidiff.errors import InputError
 
 MOST_CARBONS = 200
+_MINUTE = 60.0
 
 
 def retention_indices(
@@ -36,9 +37,23 @@ def retention_indices(
         return _between(times, carbons, at)
     if not 0 < t0_s < at[0]:
         expected = f"a hold-up time above 0 and before the first alkane ({at[0]:g} s)"
-        raise _bad(expected, f"{t0_s:g} s", "Give t0 in seconds; without it the programmed index is taken.")
+        meant = " Are the ladder's times in minutes?" if at[0] <= t0_s < _MINUTE * at[0] else ""
+        fix = f"Give both in seconds; without t0 the programmed index is taken.{meant}"
+        raise _bad(expected, f"{t0_s:g} s", fix)
     adjusted = np.where(times > t0_s, times - t0_s, np.nan)
     return _between(np.log(adjusted), carbons, np.log(at - t0_s))
+
+
+def minutes_note(times_s: ArrayLike, ladder: Mapping[int, float]) -> list[str]:
+    """A sentence where the ladder holds few of the peaks, and would hold four times as many in minutes."""
+    times, ends = np.asarray(times_s, np.float64), np.array([min(ladder.values()), max(ladder.values())])
+    inside, meant = (
+        int(np.count_nonzero((times >= low) & (times <= high))) for low, high in (ends, _MINUTE * ends)
+    )
+    if not meant or meant < 4 * inside:
+        return []
+    held = f"{inside} of {times.size} peaks lie in the ladder, from {ends[0]:g} to {ends[1]:g} s"
+    return [f"{held}; in minutes it would hold {meant}: give its times in seconds"]
 
 
 def _between(

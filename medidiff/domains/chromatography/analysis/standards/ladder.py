@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from medidiff.domains.chromatography.analysis.chromatogram import analyse, as_method, describe
+from medidiff.domains.chromatography.analysis.chromatogram import analyse, describe
 from medidiff.domains.chromatography.analysis.method import Method
-from medidiff.domains.chromatography.analysis.standards.indices import retention_indices
+from medidiff.domains.chromatography.analysis.method_file import applied_method
+from medidiff.domains.chromatography.analysis.standards.indices import minutes_note, retention_indices
 from medidiff.domains.chromatography.chromatogram import Chromatogram
 from medidiff.domains.chromatography.figures.peaks import draw_peaks
 from medidiff.domains.chromatography.peaks.table import Peak, cell, write_csv
@@ -41,17 +42,21 @@ def index_peaks(
     *,
     t0_s: float | None = None,
     method: Method | str | Path | None = None,
+    blank: Chromatogram | None = None,
 ) -> Result:
     """Find the peaks of a trace and give each its retention index.
 
     ladder: carbons -> retention time in s, of a run under the same conditions. With `t0_s` Kovats' isothermal
-    index, without it that of van den Dool and Kratz for programmes. Errors as `retention_indices` and
-    `chromatogram_peaks`.
+    index, without it that of van den Dool and Kratz for programmes. method, blank, errors:
+    as `chromatogram_peaks`, and of the ladder as `retention_indices`.
     """
-    clock, chosen = Clock(), as_method(method)
+    clock, chosen = Clock(), applied_method(method, blank=blank is not None)
+    # The ladder given is the one that counts, and one warning of it is enough.
+    chosen = chosen.model_copy(update={"ladder": {}})
     retention_indices([], ladder, t0_s=t0_s)  # a wrong ladder is refused before any work
-    found = analyse(chromatogram, chosen, t0_s=t0_s)
-    indices = retention_indices([p.retention_time_s for p in found.peaks], ladder, t0_s=t0_s)
+    found = analyse(chromatogram, chosen, t0_s=t0_s, blank=blank)
+    times = [peak.retention_time_s for peak in found.peaks]
+    indices = retention_indices(times, ladder, t0_s=t0_s)
     peaks = tuple(
         replace(peak, retention_index=float(index)) for peak, index in zip(found.peaks, indices, strict=True)
     )
@@ -60,10 +65,12 @@ def index_peaks(
     report = start_report("chromatography.index", 0, describe(chromatogram))
     report["methods"] = {"indices": {"output": "indices.csv", "peaks": len(peaks), "kind": kind}}
     note = [f"{outside} of {len(peaks)} peaks lie outside the ladder and have no index"] if outside else []
-    report["warnings"] = [*found.warnings, *note]
+    report["warnings"] = [*found.warnings, *(minutes_note(times, ladder) or note)]
     finish_report(report, clock)
     options = {"ladder": {str(n): t for n, t in sorted(ladder.items())}, "t0_s": t0_s}
     origin = {"chromatogram": chromatogram.origin or chromatogram.digest()}
+    if blank is not None:
+        origin["blank"] = blank.origin or blank.digest()
     trace = (found.time_s, found.signal, found.measured.baseline)
     return Result(
         {"indices.csv": IndexTable(peaks)},

@@ -18,14 +18,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from medidiff.domains.chromatography.analysis.chromatogram import analyse, as_method
+from medidiff.domains.chromatography.analysis.chromatogram import analyse
 from medidiff.domains.chromatography.analysis.method import Method, Response
+from medidiff.domains.chromatography.analysis.method_file import applied_method
 from medidiff.domains.chromatography.analysis.standards.calibration import (
     Calibration,
     Model,
     Weights,
     calibrate,
 )
+from medidiff.domains.chromatography.chromatogram import Chromatogram
 from medidiff.domains.chromatography.figures.calibration import draw_calibration
 from medidiff.domains.chromatography.files import read_chromatogram
 from medidiff.domains.chromatography.peaks.table import Peak
@@ -77,20 +79,22 @@ def calibrate_table(
     method: Method | str | Path | None = None,
     peak: str | None = None,
     response: Response | None = None,
+    blank: Chromatogram | None = None,
 ) -> Result:
     """Fit a calibration to a table of standards; calibration.json and a picture.
 
-    method, peak, response: of a table with files, how they are measured, the name of the peak in them, and
-    which number counts (area).
+    method, peak, response, blank: of a table with files, how they are measured, the name of the peak in them,
+    which number counts (area), and a run without sample that is subtracted from each.
     Raises InputError for a table that is damaged or too short, and for a file without that peak.
     """
     clock, path = Clock(), Path(path)
     with naming(path.name):
         header, rows = _read(path)
     if "file" in header:
-        points = _measured(path.parent, rows, as_method(method), peak, response or "area")
+        chosen = applied_method(method, blank=blank is not None)
+        points = _measured(path.parent, rows, chosen, peak, response or "area", blank)
     else:
-        given = {"method": method, "peak": peak, "response": response}
+        given = {"method": method, "peak": peak, "response": response, "blank": blank}
         if named := [name for name, value in given.items() if value is not None]:
             fix, expected = "Leave it out.", "a table with a column file beside it"
             raise InputError(
@@ -113,10 +117,13 @@ def calibrate_table(
     report["warnings"] = _warnings(curve)
     finish_report(report, clock)
     options = {"model": model, "weights": weights, "peak": peak, "response": response}
+    inputs = {"standards": f"sha256:{digest}"}
+    if blank is not None:
+        inputs["blank"] = blank.origin or blank.digest()
     return Result(
         {"calibration.json": CalibrationFile(curve, points)},
         report,
-        provenance("chromatography calibrate", options, {"standards": f"sha256:{digest}"}, {}, seed=0),
+        provenance("chromatography calibrate", options, inputs, {}, seed=0),
         draw=partial(_draw, curve=curve),
     )
 
@@ -174,7 +181,12 @@ def _number(row: dict[str, str], key: str, line: int) -> float:
 
 
 def _measured(
-    folder: Path, rows: list[dict[str, str]], method: Method, peak: str | None, response: Response
+    folder: Path,
+    rows: list[dict[str, str]],
+    method: Method,
+    peak: str | None,
+    response: Response,
+    blank: Chromatogram | None,
 ) -> Points:
     if peak is None or peak not in {window.name for window in method.peaks}:
         fix = "Name the peak with --peak, and give a --method in which it has a window."
@@ -192,7 +204,7 @@ def _measured(
         file = folder / (row["file"] or "")
         if file.parent != folder:
             raise _bad(f"a name of a file beside the table in line {line}", "a path")
-        named = {p.name: p for p in analyse(read_chromatogram(file), method).peaks if p.name}
+        named = {p.name: p for p in analyse(read_chromatogram(file), method, blank=blank).peaks if p.name}
         responses.append(_response(named, peak, file.name, response))
         if standard is not None:
             internal.append(_response(named, standard.name, file.name, response))

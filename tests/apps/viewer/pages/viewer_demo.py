@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import medidiff
 import numpy as np
 import streamlit as st
 from scipy.ndimage import gaussian_filter
-
 from viewer import Arm, Overlay, show
+
+import medidiff
 
 st.set_page_config(layout="wide")
 

@@ -1,0 +1,50 @@
+"""Where a database may lie: not on a network file system, whose locks SQLite cannot trust.
+
+WAL needs memory shared by all that write, which one machine alone gives.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from medidiff.errors import InputError
+
+NETWORK = {
+    *("nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "afs", "ncpfs", "davfs", "ceph", "lustre", "gpfs"),
+    *("beegfs", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "fuse.ceph-fuse", "fuse.rclone", "fuse.davfs2"),
+    *("fuse.s3fs", "fuse.gcsfuse", "fuse.smbnetfs", "fuse.mount_smbfs"),
+}
+_MOUNTS = Path("/proc/mounts")
+
+
+def file_system(path: Path, mounts: str) -> str:
+    """The type of the file system that holds `path`, from the text of /proc/mounts; "" where unknown."""
+    place = Path(os.path.realpath(path))
+    found, longest = "", -1
+    for line in mounts.splitlines():
+        words = line.split()
+        if len(words) < 3:
+            continue
+        mount = Path(re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), words[1]))
+        # The last of equal ones lies on top.
+        if place.is_relative_to(mount) and len(mount.parts) >= longest:
+            found, longest = words[2], len(mount.parts)
+    return found
+
+
+def refuse_network(path: Path) -> None:
+    """Raise InputError when the folder of a database is on a network file system (known on Linux only)."""
+    try:
+        mounts = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return
+    kind = file_system(path.parent, mounts)
+    if kind in NETWORK:
+        raise InputError(
+            "study",
+            expected="a folder on a disk of this machine",
+            got=f"one on a network file system ({kind})",
+            fix="Copy the frozen study to each workstation, and join them with 'medidiff review merge'.",
+        )

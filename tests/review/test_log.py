@@ -1,0 +1,376 @@
+"""The log: nothing is lost by two writers or a kill, and every attack is found with its place."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from medidiff.errors import InputError, MedidiffError, OutputError
+from medidiff.review import Head, Presentation, Study, open_study, verify_study
+from medidiff.review.opening import DATABASE
+from medidiff.review.store import Log, create_log, open_log, verify_log
+from medidiff.review.store.chain import Row
+
+KEY, STUDY = bytes(range(32)), "ab" * 16
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Log:
+    """A log of ten rows."""
+    log = create_log(tmp_path / "log.sqlite", STUDY, KEY, {"database": "d"})
+    for k in range(2, 11):
+        log.append("event", {"event": "e", "data": {"k": k}}, reader=1, session=1, seconds=0.5 * k)
+    return log
+
+
+def head(log: Log) -> Head:
+    with log.reading() as now:
+        return now.head()
+
+
+def tamper(log: Log, *statements: str) -> None:
+    """What somebody does who has the file and no key: triggers away, then whatever they like."""
+    log.close()
+    with sqlite3.connect(log.path) as connection:
+        triggers = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for (name,) in triggers:
+            connection.execute(f"DROP TRIGGER {name}")
+        for statement in statements:
+            connection.execute(statement)
+    connection.close()
+
+
+def places(log: Log, expect: Head | None = None) -> list[tuple[str, str]]:
+    return [(fault.place, fault.text) for fault in verify_log(log, expect).faults]
+
+
+def test_a_whole_log_is_whole(log: Log) -> None:
+    verdict = verify_log(log, head(log))
+    assert verdict.whole
+    assert verdict.head.count == 10
+    assert verdict.sentence().startswith("10 rows, whole; head 10:")
+
+
+def test_an_earlier_head_is_still_there(log: Log) -> None:
+    before = head(log)
+    log.append("event", {"event": "later"})
+    assert verify_log(log, before).whole
+
+
+@pytest.mark.parametrize("column", ["kind", "body", "reader", "session", "seconds", "mac"])
+@pytest.mark.parametrize("row", [1, 5, 10])
+def test_a_changed_row_is_named(log: Log, row: int, column: str) -> None:
+    value = {"kind": "'x'", "body": '\'{"database":"e"}\'', "mac": f"'{'0' * 64}'"}.get(column, "7")
+    tamper(log, f"UPDATE log SET {column} = {value} WHERE number = {row}")
+    found = places(log)
+    assert found[0][0] == f"row {row}"
+    # A changed mac breaks the next row too, so that the place is still right and the words are weaker.
+    assert "changed" in found[0][1] or column == "mac"
+
+
+@pytest.mark.parametrize("row", [1, 2, 5, 9])
+def test_a_removed_row_is_named(log: Log, row: int) -> None:
+    tamper(log, f"DELETE FROM log WHERE number = {row}")
+    assert places(log)[0] == (f"row {row}", "was removed")
+
+
+def test_a_removed_row_is_named_when_the_rest_was_renumbered(log: Log) -> None:
+    tamper(log, "DELETE FROM log WHERE number = 5", "UPDATE log SET number = number - 1 WHERE number > 5")
+    text = "does not follow: what stood before it was removed, and the rest renumbered"
+    assert places(log) == [("row 5", text)]
+
+
+def test_an_inserted_row_is_named(log: Log) -> None:
+    tamper(
+        log,
+        "UPDATE log SET number = -number - 1 WHERE number >= 5",
+        "UPDATE log SET number = -number WHERE number < 0",
+        "INSERT INTO log SELECT 5, kind, reader, session, seconds, body, mac FROM log WHERE number = 4",
+    )
+    assert places(log) == [("row 5", "was inserted, and the rows after it were renumbered")]
+
+
+def test_an_added_row_is_named(log: Log) -> None:
+    tamper(
+        log, "INSERT INTO log SELECT 11, kind, reader, session, seconds, body, mac FROM log WHERE number = 9"
+    )
+    assert places(log) == [("row 11", "was changed, or added by another program")]
+
+
+@pytest.mark.parametrize(("cut", "text"), [(10, "was cut off"), (8, "up to row 10 were cut off")])
+def test_a_cut_tail_is_named_by_an_earlier_head(log: Log, cut: int, text: str) -> None:
+    """Without that head it does not show: what is left is a whole chain."""
+    before = head(log)
+    tamper(log, f"DELETE FROM log WHERE number >= {cut}")
+    assert places(log) == []
+    assert places(log, before) == [(f"row {cut}", f"{text} (the expected head has 10 rows)")]
+
+
+def test_two_changes_are_both_named(log: Log) -> None:
+    tamper(log, "UPDATE log SET seconds = 1 WHERE number IN (3, 8)")
+    assert places(log) == [("row 3", "was changed"), ("row 8", "was changed")]
+
+
+def test_another_key_fits_nothing(log: Log) -> None:
+    ((place, text),) = places(open_log(log.path, STUDY, bytes(32)))
+    assert (place, "another key" in text) == ("row 1", True)
+
+
+def test_rows_of_another_database_do_not_fit(log: Log, tmp_path: Path) -> None:
+    other = create_log(tmp_path / "other.sqlite", STUDY, KEY, {"database": "f"})
+    for k in range(2, 5):
+        other.append("event", {"event": "e", "data": {"k": k}}, reader=1, session=1, seconds=0.5 * k)
+    other.close()
+    log.close()
+    connection = sqlite3.connect(log.path, isolation_level=None)
+    connection.execute("ATTACH ? AS other", (str(other.path),))
+    for name in ("log_keeps_rows", "log_keeps_content", "log_keeps_numbers"):
+        connection.execute(f"DROP TRIGGER {name}")
+    connection.execute("DELETE FROM log WHERE number = 3")
+    connection.execute("INSERT INTO log SELECT * FROM other.log WHERE number = 3")
+    connection.close()
+    assert places(log)[0][0] == "row 3"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE log SET seconds = 1 WHERE number = 3",
+        "DELETE FROM log WHERE number = 10",
+        "INSERT INTO log VALUES (12, 'x', 0, 0, 0.0, '{}', '')",
+    ],
+)
+def test_the_database_itself_refuses_to_change_rows(log: Log, statement: str) -> None:
+    log.close()
+    connection = sqlite3.connect(log.path)
+    with pytest.raises(sqlite3.IntegrityError):
+        connection.execute(statement)
+    connection.close()
+
+
+_WRITER = """
+import random, sys, time
+from medidiff.review import open_study
+study = open_study(sys.argv[1])
+reader = study.sign_in(sys.argv[2], "4711", new=True)
+shown = study.next(reader)
+row = study.answer(reader, shown, "A", seconds=1.0)
+print("ready", flush=True)
+sys.stdin.readline()
+for k in range(int(sys.argv[3]) - 1):
+    time.sleep(random.random() * float(sys.argv[4]))
+    row = study.answer(reader, shown, "AB"[k % 2], seconds=1.0, comment=str(k), corrects=row)
+    print(row, flush=True)
+"""
+
+
+def _writer(study: Study, code: str, count: int, pause_s: float) -> subprocess.Popen[str]:
+    """A process that signs in, waits for a line, and answers with random pauses."""
+    command = [sys.executable, "-c", _WRITER, str(study.folder), code, str(count), str(pause_s)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def _go(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def test_two_processes_lose_nothing_of_1000_interleaved_answers(study: Study) -> None:
+    writers = [_writer(study, code, 500, 0.008) for code in ("R01", "R02")]
+    for writer in writers:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "ready\n"
+    for writer in writers:
+        _go(writer)
+    told = [len(writer.communicate(timeout=300)[0].split()) for writer in writers]
+    assert told == [499, 499]
+    with study.log.reading() as now:
+        rows = now.rows("answer")
+    assert len(rows) == 1000
+    for reader in (1, 2):
+        own = [row.data["comment"] for row in rows if row.reader == reader]
+        assert own == ["", *map(str, range(499))]
+    turns = sum(a.reader != b.reader for a, b in pairwise(rows))
+    assert turns > 100  # they did write at the same time
+    assert verify_study(study.folder).whole
+
+
+def _write_until_killed(folder: Path, code: str, told: int) -> NoReturn:
+    """In a forked child: answer for ever, and say each row's number once it was stored."""
+    study = open_study(folder)
+    reader = study.sign_in(code, "4711", new=True)
+    shown = study.next(reader)
+    assert isinstance(shown, Presentation)
+    row = study.answer(reader, shown, "A", seconds=1.0)
+    while True:
+        os.write(told, f"{row}\n".encode())
+        row = study.answer(reader, shown, "B", seconds=1.0, corrects=row)
+
+
+def test_a_kill_while_writing_leaves_a_whole_chain(study: Study) -> None:
+    """Twenty times: what was told to be stored is there, the chain is whole, and reading goes on."""
+    study.log.close()
+    for k in range(20):
+        ours, theirs = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                _write_until_killed(study.folder, f"R{k:02d}", theirs)
+            finally:
+                os._exit(1)
+        os.close(theirs)
+        with os.fdopen(ours) as pipe:
+            told = [int(pipe.readline())]
+            time.sleep(0.003 * k)
+            os.kill(child, signal.SIGKILL)
+            told += [int(line) for line in pipe if line.endswith("\n")]
+        assert os.waitpid(child, 0)[1] == signal.SIGKILL
+        with study.log.reading() as now:
+            stored = [row.number for row in now.rows("answer", reader=k + 1)]
+        assert len(told) <= len(stored) <= len(told) + 1  # at most the one in flight
+        assert stored[: len(told)] == told
+        assert verify_log(study.log).whole
+        study.log.close()
+    assert verify_study(study.folder).whole
+
+
+def test_a_study_that_was_tampered_with_is_not_whole(study: Study) -> None:
+    reader = study.sign_in("R01", "4711", new=True)
+    shown = study.next(reader)
+    assert isinstance(shown, Presentation)
+    row = study.answer(reader, shown, "A", seconds=1.0)
+    tamper(study.log, f"UPDATE log SET body = replace(body, '\"A\"', '\"B\"') WHERE number = {row}")
+    assert [fault.place for fault in verify_study(study.folder).faults] == [f"row {row}"]
+
+
+def test_a_changed_protocol_image_or_arm_map_is_named(study: Study, draft: Path) -> None:
+    protocol, manifest = draft / "protocol.yaml", draft / "frozen.json"
+    protocol.write_text(protocol.read_text().replace("alpha: 0.025", "alpha: 0.049"))
+    assert "protocol.yaml" in [fault.place for fault in verify_study(draft).faults]
+    arms = study.manifest.cases["case02"].arms
+    one, two = (json.dumps({"file": arms[arm].file, "sha256": arms[arm].sha256}) for arm in arms)
+    plain = json.dumps(json.loads(manifest.read_text()))
+    assert one in plain
+    manifest.write_text(plain.replace(one, "ONE").replace(two, one).replace("ONE", two))
+    assert "frozen.json" in [fault.place for fault in verify_study(draft).faults]
+    with pytest.raises(InputError):
+        open_study(draft)
+
+
+def test_a_full_disk_is_one_message_and_loses_nothing(log: Log) -> None:
+    """SQLite's own refusal, by its page limit."""
+    connection = log._connection()
+    text = "x" * 1000
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(OutputError) as error:
+        while before := log.append("event", {"event": "e", "data": text}):
+            pass
+    assert error.value.got == "a full disk"
+    assert verify_log(log).whole
+    assert head(log) == Head(before.number, before.mac)
+    connection.execute("PRAGMA max_page_count = 100000")
+    log.append("event", {"event": "goes on"})
+
+
+_READONLY = """
+import os, sys
+os.setuid(65534)
+from medidiff.errors import MedidiffError
+from medidiff.review import open_study, state_of, verify_study, export_study
+from pathlib import Path
+study = open_study(sys.argv[1])
+print(study.notices[-1])
+print(state_of(study).answers, verify_study(sys.argv[1]).whole)
+for act in (lambda: study.sign_in("R09", "4711", new=True), lambda: export_study(study)):
+    try:
+        act()
+    except MedidiffError as error:
+        print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root to become nobody")
+def test_a_read_only_folder_is_looked_at_and_refuses_answers(
+    study: Study, own_home: Path, tmp_path: Path
+) -> None:
+    """In a process of the user nobody, whom the folder's owner lets read only."""
+    study.log.close()
+    for folder in (study.folder, study.folder / "images", own_home):
+        for path in (folder, *folder.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        if not folder.stat().st_mode & 0o001:
+            folder.chmod(0o755)
+    run = subprocess.run(
+        [sys.executable, "-c", _READONLY, str(study.folder)], capture_output=True, text=True, timeout=60
+    )
+    assert run.stderr == ""
+    lines = run.stdout.splitlines()
+    assert lines[0] == "the study's folder cannot be written: it is open for looking only"
+    assert lines[1] == "0 True"
+    assert [line.split()[0] for line in lines[2:]] == ["OutputError", "OutputError"]
+
+
+@pytest.mark.parametrize("damage", [b"not a database at all", b""])
+def test_a_damaged_database_is_one_message(study: Study, damage: bytes) -> None:
+    study.log.close()
+    (study.folder / DATABASE).write_bytes(damage)
+    with pytest.raises(InputError):
+        open_study(study.folder)
+
+
+def test_another_studys_database_is_refused(study: Study, tmp_path: Path, draft: Path) -> None:
+    study.log.close()
+    other = create_log(tmp_path / "other.sqlite", "cd" * 16, KEY, {"database": "x", "study": "cd" * 16})
+    other.close()
+    for file in draft.glob(f"{DATABASE}*"):
+        file.unlink()
+    os.replace(other.path, draft / DATABASE)
+    with pytest.raises(InputError) as error:
+        open_study(draft)
+    assert error.value.expected == "the database of this study"
+
+
+def test_heads_are_read_back_as_printed(log: Log) -> None:
+    assert Head.parse(f" {head(log)}\n") == head(log)
+    for text in ("", "12", "12:abc", f"-1:{'0' * 64}", f"x{head(log)}"):
+        with pytest.raises(InputError):
+            Head.parse(text)
+
+
+def test_a_row_is_read_as_it_was_written(log: Log) -> None:
+    row = log.append("event", {"b": 1, "a": "ä\n'; DROP TABLE log;--"}, reader=3, session=2, seconds=1.25)
+    with log.reading() as now:
+        assert now.rows("event", reader=3) == [row]
+    assert isinstance(row, Row)
+    assert row.data["a"] == "ä\n'; DROP TABLE log;--"
+
+
+def test_a_second_program_opens_with_a_notice(study: Study) -> None:
+    code = "import sys; from medidiff.review import open_study; print(*open_study(sys.argv[1]).notices)"
+    command = [sys.executable, "-c", code, str(study.folder)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert run.stdout == "this study is open in another program too; answers of both are kept\n"
+
+
+def test_errors_are_ours(tmp_path: Path) -> None:
+    for act in (
+        lambda: open_log(tmp_path / "absent.sqlite", STUDY, KEY),
+        lambda: create_log(tmp_path / "no" / "folder.sqlite", STUDY, KEY, {"database": "d"}),
+    ):
+        attempt: Callable[[], object] = act
+        with pytest.raises(MedidiffError):
+            attempt()
