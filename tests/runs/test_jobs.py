@@ -153,21 +153,25 @@ def test_a_killed_worker_is_lost_and_says_so(jobs: Path, slow: Callable[[], Job]
     assert "out of memory" in lost.message
 
 
-def test_a_number_that_is_given_again_is_nobody_of_ours(jobs: Path, slow: Callable[[], Job]) -> None:
-    """It has the number of the test's own process, and another start time: it is never signalled."""
-    job = until(jobs, slow().id, at_work)
-    stop_jobs(jobs)
-    (job.folder / "end.json").unlink(missing_ok=True)
-    (job.folder / "cancel").unlink()
-    me = Process.of(os.getpid())
-    assert me is not None
-    assert me.alive()
-    other = Process(me.pid, me.started + 1, me.boot)
-    (job.folder / WORKER).write_text(json.dumps(other.to_plain()))
-    assert read_job(jobs, job.id).state == "lost"
-    assert not other.group_alive()
-    other.signal_group(signal.SIGKILL)
-    assert not Process(me.pid, me.started, "another boot").alive()
+def test_a_number_that_is_given_again_is_nobody_of_ours(jobs: Path) -> None:
+    """A stranger, who leads a session as a worker does, has the number and another start time."""
+    job = until(jobs, start_job(jobs, QUICK, title="x").id, over)
+    (job.folder / "end.json").unlink()
+    job.result.rename(job.folder / "aside")
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as stranger:
+        them = Process.of(stranger.pid)
+        assert them is not None
+        assert them.alive()
+        assert them.group_alive()
+        ours = Process(them.pid, them.started + 1, them.boot)
+        (job.folder / WORKER).write_text(json.dumps(ours.to_plain()))
+        assert read_job(jobs, job.id).state == "lost"
+        for process in (ours, Process(them.pid, them.started, "another boot")):
+            assert not process.alive()
+            process.signal_group(signal.SIGKILL)
+        assert stranger.poll() is None
+        them.signal_group(signal.SIGKILL)
+        assert stranger.wait(10) == -signal.SIGKILL
 
 
 def test_a_second_worker_for_one_job_gives_way(jobs: Path, slow: Callable[[], Job]) -> None:
