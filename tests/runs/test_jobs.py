@@ -168,8 +168,10 @@ def test_a_number_that_is_given_again_is_nobody_of_ours(jobs: Path) -> None:
         assert read_job(jobs, job.id).state == "lost"
         for process in (ours, Process(them.pid, them.started, "another boot")):
             assert not process.alive()
+            assert not process.group_alive()
             process.signal_group(signal.SIGKILL)
-        assert stranger.poll() is None
+        with pytest.raises(subprocess.TimeoutExpired):
+            stranger.wait(0.3)
         them.signal_group(signal.SIGKILL)
         assert stranger.wait(10) == -signal.SIGKILL
 
