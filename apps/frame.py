@@ -36,6 +36,7 @@ class Entry:
 PAGES = (
     Entry("screens/reconstruct.py", "Reconstruct", "reconstruct", ":material/blur_on:"),
     Entry("screens/compare.py", "Compare", "compare", ":material/compare:"),
+    Entry("screens/read.py", "Read", "read", ":material/visibility:"),
     Entry("screens/results.py", "Results", "results", ":material/folder_open:"),
     Entry("screens/chromatogram.py", "Chromatogram", "chromatogram", ":material/show_chart:"),
 )
@@ -46,6 +47,7 @@ _LOOK = """<style>
 [data-testid="stMainBlockContainer"] > div > [data-testid="stVerticalBlock"] {gap: 0.7rem;}
 [data-testid="stCaptionContainer"] {opacity: 1; color: #b0b6bc;}
 [data-testid="stAppDeployButton"] {display: none;}
+[data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primary"] * {color: #0f1113;}
 [data-testid="stSlider"] {margin-bottom: -0.6rem;}
 .medidiff-foot {position: fixed; left: 0; right: 0; bottom: 0; z-index: 1000; padding: 3px 1.4rem;
   display: flex; justify-content: flex-end; gap: 2rem; font-size: 0.8rem; color: #e4e6e8; background: #0f1113;
@@ -61,11 +63,16 @@ def dress() -> None:
 
 def head(title: str, text: str) -> None:
     """A page's title, what it is for in one line, and the notice: here and at the foot of the screen."""
-    foot = f'<div class="medidiff-foot"><span>{NOTICE}</span><span>medidiff {__version__}</span></div>'
-    st.html(_LOOK + foot)
+    foot()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.title(title, anchor=False, width="content")
         st.caption(f"{text} {NOTICE}", width="content")
+
+
+def foot() -> None:
+    """The look of a page and the notice at the foot of the screen, for a page with a head of its own."""
+    line = f'<div class="medidiff-foot"><span>{NOTICE}</span><span>medidiff {__version__}</span></div>'
+    st.html(_LOOK + line)
 
 
 def _sign() -> Image.Image:
@@ -135,7 +142,7 @@ _DIGITS = {
 
 def plain(text: str) -> str:
     """Text that Markdown shows as it is: no link, no picture, no formula, no colour, no line break."""
-    return re.sub(r"([\\`*_{}\[\]()#+!|~<>$:])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_{}\[\]()#+!|~<>$]|:(?=\w))", r"\\\1", " ".join(text.split()))
 
 
 @dataclass(frozen=True)

@@ -141,12 +141,9 @@ def _overlay(over: Overlay, unit: str) -> None:
         if seen
     ]
     curves = charts.frame(over.time_s, [over.signal, over.model, *height], by=over.signal)
-    st.vega_lite_chart(
-        table,
-        charts.overlay_chart(over.names, tops, unit, (float(over.signal.min()), float(over.signal.max()))),
-        theme=None,
-        width="stretch",
-    )
+    span = (float(over.signal.min()), float(over.signal.max()))
+    chart = charts.overlay_chart(over.names, tops, unit, span)
+    st.vega_lite_chart(curves, chart, theme=None, width="stretch")
     rest = charts.frame(over.time_s, [over.residual], by=over.residual)
     st.vega_lite_chart(rest, charts.residual_chart("residual"), theme=None, width="stretch")
     least = min((value for *_, value in over.peaks.neighbours), default=None)

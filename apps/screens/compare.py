@@ -14,50 +14,51 @@ from showing.tables import METRICS_NOTE, method_label, metric_rows
 from viewer import Arm, show
 
 from medidiff.io.volume import Volume
+from medidiff.runs.result import Result
 
 _RUN, _OWN = "A run", "My volumes"
 _LUNG = (-600.0, 1500.0)
+_HEIGHT = 580
 _FIRST = ("diffusion", "tv", "fbp")
 
 
 def main() -> None:
     """Where the images come from, and then they."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    where, which, what = st.columns([1, 1.7, 2], vertical_alignment="bottom")
+    with where:
         source = st.segmented_control("Compare", (_RUN, _OWN), default=_RUN, key="compare-source")
-        listed = done(attempt(runs) or []) if source != _OWN else []
-        run = (
-            st.selectbox("Run", listed, format_func=lambda it: it.label, key="compare-run")
-            if listed
-            else None
-        )
     if source == _OWN:
         _own()
-    elif run is not None:
-        _of_run(run)
-
-
-def _of_run(run: Run) -> None:
-    """Arms of a run, with the error map where it has a reference."""
-    result = attempt(open_run, run)
-    if result is None:
+        return
+    with which:
+        listed = done(attempt(runs) or [])
+        run = st.selectbox("Run", listed, format_func=lambda it: it.label, key="compare-run")
+    result = None if run is None else attempt(open_run, run)
+    if run is None or result is None:
         return
     images = images_of(result)
     if not images:
         empty("This run holds no images. Choose another one, or open it in Results.")
         return
-    names = st.pills(
-        f"Arms (at most {MOST_ARMS})",
-        list(images),
-        selection_mode="multi",
-        default=_first(images),
-        format_func=method_label,
-        key=f"arms-{run.label}",
-    )
-    chosen = [name for name in images if name in names]
-    if not 1 <= len(chosen) <= MOST_ARMS:
+    with what:
+        names = st.multiselect(
+            "Arms",
+            list(images),
+            _first(images),
+            max_selections=MOST_ARMS,
+            format_func=method_label,
+            key=f"arms-{run.label}",
+        )
+    if not names:
         empty(f"Choose one to {MOST_ARMS} arms.")
         return
-    _show(arms_of(result, chosen), images.get("reference"), key=f"{run.label}-{'-'.join(chosen)}")
+    _of_run(run, result, names)
+
+
+def _of_run(run: Run, result: Result, names: list[str]) -> None:
+    """Arms of a run, with the error map where it has a reference, and its numbers."""
+    reference = images_of(result).get("reference")
+    _show(arms_of(result, names), reference, key=f"{run.label}-{'-'.join(names)}")
     table(metric_rows(result.report), METRICS_NOTE)
     warn(result.warnings)
 
@@ -111,7 +112,7 @@ def _show(arms: Sequence[Arm], reference: Volume | None, *, key: str) -> bool:
     if maps is None:
         return False
     window = _LUNG if arms[0].volume.units == "HU" else None
-    return attempt(show, arms, key=f"compare-{key}", overlays=maps, window=window, height=640) is not None
+    return attempt(show, arms, key=f"compare-{key}", overlays=maps, window=window, height=_HEIGHT) is not None
 
 
 head("Compare", "Images of one case on one grid, linked: same slice, same window, same zoom.")

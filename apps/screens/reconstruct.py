@@ -56,7 +56,7 @@ def _form(volume: Volume) -> Scan | None:
     views = st.slider("Views", 6, 180, _VIEWS)
     arc = st.slider("Arc (degrees)", 60, 180, 180, 5, help="Of parallel rays; 180 is a full scan.")
     photons = st.selectbox("Photons per detector bin", list(_PHOTONS))
-    methods = st.pills("Methods", _METHODS, selection_mode="multi", default=_CHOSEN, format_func=method_label)
+    methods = st.multiselect("Methods", _METHODS, _CHOSEN, format_func=method_label)
     count = to_canonical(volume)[0].shape[0]
     first = max(0, count // 2 - _MIDDLE // 2)
     slices = (0, 1)

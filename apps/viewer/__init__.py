@@ -40,7 +40,10 @@ SCRIPTS = (
 
 @dataclass(frozen=True)
 class View:
-    """What the browser reported last: slice index z in `plane` of the canonical grid, window, zoom, modes."""
+    """What the browser reported last: slice index z in `plane` of the canonical grid, window, zoom, modes.
+
+    drawn: every image is on the screen (blinded reading: both at once).
+    """
 
     layout: Layout
     plane: Literal["axial", "coronal", "sagittal"]
@@ -51,6 +54,7 @@ class View:
     mode: Literal["side", "difference", "swipe"]
     slab_mm: float
     projection: Literal["mean", "mip"]
+    drawn: bool
 
 
 def _browser_file(name: str) -> str:
@@ -111,6 +115,7 @@ def show(
         "mode": "side",
         "slab_mm": 0.0,
         "projection": "mean",
+        "drawn": False,
     }
     result = _mount(
         key=key,

@@ -8,7 +8,8 @@ mean. Nothing here knows a screen.
 from medidiff.review.drafting import new_study
 from medidiff.review.export import Export, export_study
 from medidiff.review.opening import freeze_study, merge_studies, open_study, verify_study
-from medidiff.review.presentation import Choice, Presentation, Washout
+from medidiff.review.practice import practice_study
+from medidiff.review.presentation import Choice, Given, Presentation, Washout
 from medidiff.review.protocol import Protocol, read_protocol
 from medidiff.review.status import State, state_of
 from medidiff.review.store.chain import Head
@@ -20,6 +21,7 @@ __all__ = [
     "Choice",
     "Export",
     "Fault",
+    "Given",
     "Head",
     "Presentation",
     "Protocol",
@@ -33,6 +35,7 @@ __all__ = [
     "merge_studies",
     "new_study",
     "open_study",
+    "practice_study",
     "read_protocol",
     "state_of",
     "verify_study",

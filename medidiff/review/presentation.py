@@ -46,6 +46,16 @@ class Washout:
     seconds_left: float
 
 
+@dataclass(frozen=True)
+class Given:
+    """A reader's latest answer, which may still be corrected. row: its number in the log."""
+
+    presentation: Presentation
+    row: int
+    choice: str
+    comment: str
+
+
 def present(protocol: Protocol, item: Item, number: int, total: int, reader: int) -> Presentation:
     """The presentation of an item."""
     return Presentation(

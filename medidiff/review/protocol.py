@@ -135,12 +135,20 @@ class Window(_Part):
     width: Annotated[float, Field(gt=0)]
 
 
+class Screen(_Part):
+    """The smallest window that images are read in, in CSS pixels."""
+
+    width: Annotated[int, Field(ge=320, le=10000)] = 800
+    height: Annotated[int, Field(ge=240, le=10000)] = 600
+
+
 class Protocol(_Part):
     """The whole of it; see the comments that `medidiff review new` writes. alpha is one-sided."""
 
     schema_: Annotated[Literal["medidiff.review/1"], Field(alias="schema")]
     title: Line
     question: Line
+    instructions: Annotated[str, Field(max_length=4000)] = ""
     kind: Kind
     endpoint: Line
     hypothesis: Hypothesis
@@ -156,6 +164,7 @@ class Protocol(_Part):
     comments: bool = True
     likert: Likert | None = None
     window: Window
+    screen: Screen = Screen()
     minimum_display: Duration = 0.0
 
     @model_validator(mode="after")

@@ -25,7 +25,7 @@ from medidiff.review.cases import (
     Manifest,
     open_image,
 )
-from medidiff.review.presentation import Presentation, Washout, choices, present
+from medidiff.review.presentation import Given, Presentation, Washout, choices, present
 from medidiff.review.protocol import Protocol
 from medidiff.review.schedule import Item, schedule
 from medidiff.review.store import Head, Log, Reader, Reading, Row
@@ -70,6 +70,24 @@ class Study:
         """Presentations answered, and all of them, training and repeats included."""
         with self.log.reading() as now:
             return len(_answered(now, reader.number)), len(self.items(reader.order))
+
+    def latest(self, reader: Reader) -> Given | None:
+        """The presentation that this reader answered last, with the newest answer to it; None before any."""
+        with self.log.reading() as now:
+            rows = now.rows("answer", reader=reader.number)
+        if not rows:
+            return None
+        number = max(int(row.data["number"]) for row in rows)  # they are answered in order
+        newest = next(row for row in reversed(rows) if row.data["number"] == number)
+        items, facts = self.items(reader.order), newest.data
+        shown = present(self.protocol, items[number - 1], number, len(items), reader.number)
+        return Given(shown, newest.number, facts["choice"], facts["comment"])
+
+    @property
+    def head(self) -> Head:
+        """The last row of the log, as a reader may write it down."""
+        with self.log.reading() as now:
+            return now.head()
 
     def images(self, presentation: Presentation) -> tuple[Volume, ...]:
         """The images in the order of the sides, each checked against its frozen digest.

@@ -35,7 +35,9 @@ const ACTIONS = new Map(KEYS.flatMap(([, , ...bindings]) => bindings));
 
 function pressedKey(state, event) {
   const field = event.target.closest("input, select, dialog");
+  if (field) event.stopPropagation(); // what is typed here is no shortcut of the page
   if (event.ctrlKey || event.metaKey || event.altKey || field) return;
+  if (state.data.blinded && /^[1-9]$/.test(event.key)) return; // digits choose the answer
   if (event.key === " " && event.target.closest("button")) return; // space presses the focused button
   const act = ACTIONS.get(event.key);
   if (!act) return;
@@ -52,6 +54,7 @@ function buildSheet(state) {
   for (const rows of [KEYS, MOUSE]) {
     const table = element("table");
     for (const [key, what] of rows) {
+      if (state.data.blinded && /^[1-9]/.test(key)) continue;
       const row = element("tr");
       row.append(element("th", "", key), element("td", "", what));
       table.append(row);

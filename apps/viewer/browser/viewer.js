@@ -14,8 +14,10 @@ function redraw(state) {
 
 function draw(state) {
   const begin = performance.now();
+  // Blinded, no image is seen before the other: which one comes first must not be a sign.
+  const held = state.data.blinded && loadedFraction(state.loader) < 1;
   for (const pane of state.panes) {
-    drawPane(state, pane);
+    if (!held) drawPane(state, pane);
     drawMarks(state, pane);
     writeTexts(state, pane);
     if (pane.divider) pane.divider.style.left = `${state.divider * 100}%`;
@@ -24,10 +26,13 @@ function draw(state) {
   state.position.textContent = positionText(state);
   state.times.push(performance.now() - begin);
   if (state.times.length > 500) state.times.shift();
-  if (!state.root.dataset.drawn && state.panes.every((pane) => pane.layers[0])) state.root.dataset.drawn = "1";
+  if (!state.root.dataset.drawn && state.panes.every((pane) => pane.layers[0])) {
+    state.root.dataset.drawn = "1";
+    if (state.data.blinded) report(state, 0); // the reader's time begins
+  }
 }
 
-function report(state) {
+function report(state, delay = REPORT_MS) {
   clearTimeout(state.reporting);
   state.reporting = setTimeout(() => {
     const plane = state.layout === "planes" ? activePane(state).plane : state.plane;
@@ -41,12 +46,13 @@ function report(state) {
       mode: state.mode,
       slab_mm: state.slabMm,
       projection: state.projection,
+      drawn: Boolean(state.root.dataset.drawn),
     };
     const text = JSON.stringify(view);
     if (text === state.reported) return;
     state.reported = text;
     state.setStateValue("view", view);
-  }, REPORT_MS);
+  }, delay);
 }
 
 function voxelsCame(state, a, b) {

@@ -1,0 +1,1 @@
+"""What the Read page is made of: arrival, display check, cases, endings."""
