@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import streamlit as st
-from frame import Download, attempt, downloads, empty, head, table, warn
+from frame import Download, attempt, downloads, empty, head, split, table, warn
 from showing import charts
 from showing.tables import fit_rows, peak_rows
 from showing.takeaway import chromatogram_files, curve_csv
@@ -26,7 +26,7 @@ _NEAR = 3.0  # standard deviations: a peak so near to an analyte's is called by 
 @st.fragment
 def main() -> None:
     """Knobs beside the overlay; a turned knob draws this part of the page alone."""
-    controls, shown = st.columns([1, 3.2], gap="medium")
+    controls, shown = split()
     with controls:
         trace, system = _trace(), _system()
         knobs = None if trace is None or system is None else _knobs(system)
@@ -58,7 +58,10 @@ def _shown(trace: Chromatogram, system: System, knobs: Knobs) -> None:
 
 def _trace() -> Chromatogram | None:
     """The shipped trace, or one of an upload."""
-    if st.segmented_control("Trace", (_SHIPPED, _OWN), default=_SHIPPED, key="trace-source") != _OWN:
+    if (
+        st.segmented_control("Trace", (_SHIPPED, _OWN), default=_SHIPPED, wrap=True, key="trace-source")
+        != _OWN
+    ):
         return shipped_trace()
     upload = st.file_uploader(
         "ANDI, GAML, mzML, JCAMP-DX, CSV or text",
