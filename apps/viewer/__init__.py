@@ -11,6 +11,7 @@ the left (sagittal).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -126,7 +127,8 @@ def show(
     _check(arms, overlays, window, blinded, presentation)
     volumes = [arm.volume for arm in arms] + [overlay.volume for overlay in overlays]
     facts = (layout, window, blinded, presentation, height, _texts(arms, overlays))
-    signature = (tuple(_digest(volume) for volume in volumes), facts)
+    with ThreadPoolExecutor(2) as threads:
+        signature = (tuple(threads.map(_digest, volumes)), facts)
     held, place = st.session_state, f"{key} packed"
     if place not in held or held[place][0] != signature:
         held[place] = (signature, _data(arms, overlays, key, layout, window, blinded, presentation, height))
@@ -264,12 +266,17 @@ def _data(
 def _tokens(volume: Volume, grid: Grid, scale: Scale, place: str) -> dict[str, str]:
     """Tokens of the display grid, and of the full one where that is another ("" where not)."""
     how = f"{place}/{scale.step}/{scale.zero}"
-    small = pack(stored(block_means(volume.array, grid.factor), scale), scale)
-    full = pack(stored(volume.array, scale), scale) if grid.factor > 1 else None
+    display, full = f"{how}/display", f"{how}/full"
     return {
-        "token": serve(small, key=f"{how}/display"),
-        "full": serve(full, key=f"{how}/full") if full else "",
+        "token": serve(_packed(display, volume, scale, grid.factor), key=display),
+        "full": serve(_packed(full, volume, scale, 1), key=full) if grid.factor > 1 else "",
     }
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _packed(place: str, _volume: Volume, _scale: Scale, _factor: int) -> bytes:
+    """The packed volume of a place, which names its digest and its scale: made once for all sessions."""
+    return pack(stored(block_means(_volume.array, _factor), _scale), _scale)
 
 
 def _overlay(overlay: Overlay, volume: Volume, grid: Grid, place: str) -> dict[str, Any]:
