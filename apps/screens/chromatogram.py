@@ -200,7 +200,7 @@ def _residuals(document: FitDocument) -> None:
     fit = document.fit
     noise = fit.covariance.sigma or 1.0
     curves = charts.frame(fit.trace.time_s, [fit.residual / noise], by=fit.residual)
-    st.vega_lite_chart(curves, charts.residual_chart("residual / noise"), theme=None, width="stretch")
+    st.vega_lite_chart(curves, charts.residual_chart("residual / σ"), theme=None, width="stretch")
 
 
 head("Chromatogram", "A gas chromatograph's model over a recorded trace: turn the column, then fit.")

@@ -231,7 +231,9 @@ def test_the_fit_finds_k_and_says_its_interval(open_page: Open) -> None:
     test.button(key="fit").click().run()
     assert not test.exception
     row = test.dataframe[1].value.set_index("Analyte").loc["benzene"]
-    assert row["k low"] < 0.60606 < row["k high"]
+    low, high = map(float, row["k: 95 %"].split(" to "))
+    assert low < 0.60606 < high
+    assert low <= float(row["k"]) <= high
     assert "fit.json" in [button.label for button in test.download_button]
 
 
