@@ -135,7 +135,7 @@ def show(
     data = held[place][1]
 
     def pack_again() -> None:
-        del held[place]
+        held.pop(place, None)
 
     level, width = data["window"]
     first = {

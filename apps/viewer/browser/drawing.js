@@ -81,9 +81,12 @@ function subtract(a, b) {
 
 // Values through a table into a canvas of the values' own size.
 function paint(canvas, plane, table) {
-  if (canvas.width !== plane.w || canvas.height !== plane.h) [canvas.width, canvas.height] = [plane.w, plane.h];
   const context = canvas.getContext("2d");
-  const image = context.createImageData(plane.w, plane.h);
+  if (!canvas.image || canvas.width !== plane.w || canvas.height !== plane.h) {
+    [canvas.width, canvas.height] = [plane.w, plane.h];
+    canvas.image = context.createImageData(plane.w, plane.h); // kept: a new one for each slice costs more
+  }
+  const { image } = canvas;
   const pixels = new Uint32Array(image.data.buffer);
   const { values } = plane;
   if (values instanceof Int16Array) for (let i = 0; i < pixels.length; i += 1) pixels[i] = table[values[i] + 32768];
