@@ -214,10 +214,8 @@ def test_the_flags_are_streamlits_own() -> None:
 
 
 def test_a_port_that_is_taken_is_one_line(server: Server) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "medidiff", "app", "--port", str(server.port)],
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    words = [sys.executable, "-m", "medidiff", "app", "--port", str(server.port)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (5, "")
     assert done.stderr.startswith(f"medidiff: error: port {server.port}: expected a free port")
     assert done.stderr.count("\n") == 1
@@ -300,6 +298,27 @@ def test_the_page_asks_no_other_host_and_makes_no_error(server: Server, page: Pa
     """The policy of the headers is in force here: what it forbids would be a console error."""
     page.goto(server.url)
     page.get_by_text("Research use only").first.wait_for(timeout=60_000)
+
+
+def test_a_page_that_is_loaded_again_keeps_its_job(app_server: StartServer, page: Page) -> None:
+    """Also in another server, after the first was killed; and cancelling works from there."""
+    server = app_server()
+    job = until(server, slow_job(server), "running")
+    address = f"reconstruct?job={job.id}"
+    page.goto(server.url + address)
+    page.get_by_text(re.compile(r"Slow · ")).first.wait_for(timeout=60_000)
+    page.reload()
+    page.get_by_text(re.compile(r"Slow · \w+ \d+ of \d+")).first.wait_for(timeout=60_000)
+    assert page.url.endswith(address)
+    page.goto("about:blank")
+    server.stop(signal.SIGKILL)
+
+    again = app_server(home=server.home)
+    page.goto(again.url + address)
+    page.get_by_role("button", name="Cancel").click(timeout=60_000)
+    page.get_by_text("Slow: cancelled").first.wait_for(timeout=60_000)
+    assert read_job(again.jobs, job.id).state == "cancelled"
+    assert not job.result.exists()
 
 
 def test_readers_reach_nothing_but_their_page(

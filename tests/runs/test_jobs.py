@@ -154,7 +154,7 @@ def test_a_killed_worker_is_lost_and_says_so(jobs: Path, slow: Callable[[], Job]
 
 
 def test_a_number_that_is_given_again_is_nobody_of_ours(jobs: Path, slow: Callable[[], Job]) -> None:
-    """This test's own process has the number, but another start time: it is neither alive nor ever signalled."""
+    """It has the number of the test's own process, and another start time: it is never signalled."""
     job = until(jobs, slow().id, at_work)
     stop_jobs(jobs)
     (job.folder / "end.json").unlink(missing_ok=True)
