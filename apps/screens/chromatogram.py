@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -97,7 +98,8 @@ def _knobs(system: System) -> Knobs | None:
 
     def slider(what: str, value: float, low: float, high: float, step: float, name: str) -> float:
         low, high = min(low, value), max(high, value)
-        return float(st.slider(what, low, high, value, step, key=f"{name}-{key}"))
+        digits = max(0, math.ceil(-math.log10(step)))
+        return float(st.slider(what, low, high, value, step, f"%.{digits}f", key=f"{name}-{key}"))
 
     length = slider("Length (m)", own.length_m, 5.0, 60.0, 0.05, "length")
     diameter = slider("Inner diameter (mm)", own.diameter_mm, 0.1, 0.53, 0.001, "diameter")

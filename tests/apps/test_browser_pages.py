@@ -88,8 +88,8 @@ def test_four_slices_are_reconstructed_scrolled_windowed_and_taken_away(page: Pa
     assert after != before
 
     dark = brightness(viewer, 2)
-    viewer.get_by_label("L", exact=True).fill("-1000")
-    viewer.get_by_label("L", exact=True).press("Enter")
+    viewer.get_by_label("Window level", exact=True).fill("-1000")
+    viewer.get_by_label("Window level", exact=True).press("Enter")
     page.wait_for_timeout(500)
     assert brightness(viewer, 2) > 1.2 * dark
 
