@@ -13,6 +13,7 @@ from showing.tables import fit_rows, peak_rows
 from showing.takeaway import chromatogram_files, curve_csv
 from showing.traces import fit_of, peaks_of, shipped_system, shipped_trace, system_of, traces_of
 
+from medidiff.domains.chromatography.analysis.chromatogram import Analysed
 from medidiff.domains.chromatography.chromatogram import Chromatogram
 from medidiff.domains.chromatography.files.reading import describe_trace
 from medidiff.domains.chromatography.fitting.document import FitDocument
@@ -40,15 +41,15 @@ def main() -> None:
 
 def _shown(trace: Chromatogram, system: System, knobs: Knobs) -> None:
     """The overlay, and below it peaks, fit and files."""
-    used = attempt(turned, system, knobs)
-    over = None if used is None else attempt(overlay, trace, used)
-    if used is None or over is None:
-        return
     digest = trace.digest()
+    used, found = attempt(turned, system, knobs), attempt(peaks_of, digest, trace)
+    over = None if used is None or found is None else attempt(overlay, trace, used, found.peaks)
+    if used is None or found is None or over is None:
+        return
     _overlay(over, trace.signal_unit)
     peaks, fit, files = st.tabs(["Peaks", "Fit", "Downloads"])
     with peaks:
-        _peaks(digest, trace, over)
+        _peaks(found, over)
     with fit:
         _fit(digest, trace, used)
     with files:
@@ -158,11 +159,8 @@ def _overlay(over: Overlay, unit: str) -> None:
     tiles[2].metric("Least resolution", "-" if least is None else f"{least:.2f}")
 
 
-def _peaks(digest: str, trace: Chromatogram, over: Overlay) -> None:
+def _peaks(found: Analysed, over: Overlay) -> None:
     """The peaks of the data, called by the analyte that the model has there."""
-    found = attempt(peaks_of, digest, trace)
-    if found is None:
-        return
     names = [_named(peak.retention_time_s, over) for peak in found.peaks]
     if not names:
         empty("No peak stands out from the noise.")
