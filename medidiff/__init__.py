@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from medidiff.io.reading import list_series, read_volume
     from medidiff.io.volume import Volume
     from medidiff.progress import Progress, print_progress
+    from medidiff.review import freeze_study, new_study, open_study
+    from medidiff.runs.demo import demo_run
     from medidiff.runs.result import Result
 
 __version__ = "0.1.0"
@@ -56,10 +58,14 @@ __all__ = [
     "chromatogram_peaks",
     "convert_chromatograms",
     "demo_chromatography",
+    "demo_run",
     "demo_volume",
     "fit_chromatogram",
+    "freeze_study",
     "index_peaks",
     "list_series",
+    "new_study",
+    "open_study",
     "plate_heights",
     "print_progress",
     "read_chromatogram",
@@ -89,10 +95,14 @@ _HOMES = {
     "chromatogram_peaks": "domains.chromatography.analysis.chromatogram",
     "convert_chromatograms": "domains.chromatography.files.convert",
     "demo_chromatography": "domains.chromatography.demo",
+    "demo_run": "runs.demo",
     "demo_volume": "io.demo",
     "fit_chromatogram": "domains.chromatography.fitting.result",
+    "freeze_study": "review",
     "index_peaks": "domains.chromatography.analysis.standards.ladder",
     "list_series": "io.reading",
+    "new_study": "review",
+    "open_study": "review",
     "plate_heights": "domains.chromatography.plate_heights",
     "print_progress": "progress",
     "read_chromatogram": "domains.chromatography.files.reading",
