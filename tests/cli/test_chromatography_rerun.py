@@ -104,6 +104,10 @@ RUNS: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
         ("--input", "blank.csv", *INPUT),
     ),
     (("peaks", "runs", "--method", "method.yaml"), ("--input", "runs")),
+    (
+        ("peaks", "runs", "--method", "method.yaml", "--blank", "blank.csv"),
+        ("--input", "runs", "--input", "blank.csv"),
+    ),
     (("index", FILE, "--ladder", "6=180,7=220,8=320", "--method", "method.yaml"), INPUT),
     (("convert", FILE, "--to", "json"), INPUT),
     (("convert", FILE, "--to", "andi"), INPUT),
@@ -264,3 +268,12 @@ def test_no_provenance_is_trusted(
     err = capsys.readouterr().err
     assert says in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [("--input", "runs"), ("--input", "blank.csv", *INPUT)])
+def test_a_folder_with_a_blank_needs_both(
+    words: tuple[str, ...], run: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(*next(words for words, inputs in RUNS if words[1] == "runs" and "--blank" in words))
+    assert rerun(*words) == 2
+    assert "expected --input twice" in capsys.readouterr().err

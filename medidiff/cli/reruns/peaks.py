@@ -1,4 +1,4 @@
-"""`chromatography peaks` again, of one file (with its blank, where it had one) or of a folder."""
+"""`chromatography peaks` again, of one file or of a folder, with its blank where it had one."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def again(run: Run, files: Sequence[Path], ways: common.Ways) -> Result:
     """The run; InputError for other files than it had."""
     method, t0_s = run.options.method, run.options.t0_s
     if _FILE not in run.inputs:
-        return _folder(run, common.the_file(files, "the folder of that run"), ways)
+        return _folder(run, files, ways)
     if _BLANK in run.inputs:
         if len(files) != 2:
             got, fix = f"{len(files)} files", "Give the run and its blank, each with --input PATH."
@@ -70,14 +70,31 @@ def _read(run: Run, path: Path) -> tuple[str, Chromatogram]:
     with naming(path.name):
         origin = read_content(path, LIMITS).origin
     common.check_origin(path.name, origin, [*run.inputs.values()])
-    blank = origin != run.inputs[_FILE]
+    blank = origin != run.inputs.get(_FILE)
     return origin, read_chromatogram(path, None if blank else run.reading.trace)
 
 
-def _folder(run: Run, folder: Path, ways: common.Ways) -> Result:
+def _folder(run: Run, files: Sequence[Path], ways: common.Ways) -> Result:
+    folders = [path for path in files if path.is_dir()]
+    if _BLANK in run.inputs and (len(folders), len(files)) != (1, 2):
+        got, fix = (
+            f"{len(files)} of them",
+            "Give the folder of that run and its blank, each with --input PATH.",
+        )
+        raise InputError("input", expected="--input twice", got=got, fix=fix, argument=True)
+    if _BLANK in run.inputs:
+        folder = folders[0]
+        _, blank = _read(run, next(path for path in files if path != folder))
+    else:
+        folder, blank = common.the_file(files, "the folder of that run"), None
     options = run.options
     result = batch_peaks(
-        folder, method=options.method, t0_s=options.t0_s, trace=options.trace, progress=ways.progress
+        folder,
+        method=options.method,
+        t0_s=options.t0_s,
+        trace=options.trace,
+        blank=blank,
+        progress=ways.progress,
     )
     if result.provenance["inputs"] != run.inputs:
         got, fix = "files with other digests", "Give the same folder, unchanged."

@@ -196,6 +196,30 @@ def test_a_single_run_without_any_signal_has_a_picture(tmp_path: Path) -> None:
     assert [text.get_text() for text in figure.axes[1].texts] == ["flat.csv"]
 
 
+def test_folders_below_are_named_and_not_read(tmp_path: Path) -> None:
+    folder = folder_of_runs(tmp_path)
+    (folder / "older").mkdir()
+    (folder / "run0.csv").rename(folder / "older" / "run0.csv")
+    result = batch_peaks(folder)
+    assert result.report["methods"]["peaks"]["files"] == 2
+    assert "folders below it were not looked into: older" in result.warnings
+    with pytest.raises(InputError) as error:
+        batch_peaks(tmp_path)
+    assert error.value.got == "0 beside the folders runs"
+
+
+@pytest.mark.parametrize("scale", [1e8, 1.0, 1e-8])
+def test_no_power_of_ten_stands_upon_the_names(scale: float, tmp_path: Path) -> None:
+    folder = folder_of_runs(tmp_path)
+    for path in folder.iterdir():
+        run = read_chromatogram(path)
+        Chromatogram(T, scale * run.signal).write(path)
+    figure = batch_peaks(folder, method=method()).figure()
+    figure.canvas.draw()
+    assert figure.axes[0].yaxis.get_offset_text().get_text() == ""
+    assert figure.axes[0].get_yticklabels()[-1].get_text() not in ("", "0")
+
+
 def test_folders_without_runs_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         batch_peaks(tmp_path / "absent")
