@@ -29,7 +29,6 @@ _WIDTH, _LEFT, _PANEL = 12.0, 0.9, 9.2
 _TALL, _STEP = 2.6, 0.55
 _FILLED = 0.92  # of the room of a run in the lower panel
 _MINUTE = 60.0
-_PLAIN = 1e4  # of a signal: from here on, and as far below 1, ticks have powers of ten
 _LETTERS, _LETTER = 26, 0.065  # of a name at most, and inches of each
 _MOST_LABELS, _BESIDE = 40, 0.013  # labels, and of the width: nearer ones would cover each other
 
@@ -77,9 +76,8 @@ def _overlay(axes: Axes, drawn: Sequence[DrawnRun], peaks: Mapping[str, Sequence
         axes.plot(run.minutes, run.signal, color=_colour(place), lw=0.8, alpha=0.7)
     axes.margins(y=0.05)
     _dress(axes, drawn)
-    if (top := max(float(np.abs(run.signal).max()) for run in drawn)) >= _PLAIN or top < 1 / _PLAIN:
-        # A power of ten for all ticks would stand above the axis, upon the names of the first peaks.
-        axes.yaxis.set_major_formatter("{x:.3g}")
+    # Left of the axis: above the panel it would stand upon the names of the first peaks.
+    axes.yaxis.get_offset_text().set(size=7.5, color=GREY, family=FONT, ha="right", x=-0.01)
     axes.grid(axis="y", color=RULE, linewidth=0.5)
     units = {run.unit for run in drawn}
     text = f"signal, {units.pop()}" if len(units) == 1 and "" not in units else "signal"
