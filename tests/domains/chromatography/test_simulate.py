@@ -149,6 +149,9 @@ def test_a_number_in_another_unit_is_named_with_the_refusal_that_it_causes() -> 
         simulate(replace(btex, oven=Oven.isothermal(60.0)))
     assert "oven: 60 K lies outside the usual 223 to 700 K; was it meant in °C?" in error.value.fix
     with pytest.raises(InputError) as error:
+        simulate(replace(btex, oven=Oven.isothermal(1173.15)))  # explained by no unit: a sentence of its own
+    assert "the usual 223 to 700 K. Set start_s" in error.value.fix
+    with pytest.raises(InputError) as error:
         simulate(btex, engine="closed")
     assert "Look first" not in error.value.fix
 

@@ -274,7 +274,8 @@ def read_system(path: str | Path) -> System:
         # A misspelt key leaves the right one absent: the unknown one says more.
         first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
         key = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        said = "an unknown key" if first["type"] == "extra_forbidden" else first["msg"].lower()
+        text = first["msg"]
+        said = "an unknown key" if first["type"] == "extra_forbidden" else text[:1].lower() + text[1:]
         raise _bad(path, f"{key}: {said}") from None
     with naming(path.name):
         return file.build()
