@@ -32,13 +32,23 @@ _WHOLE_PAGE = """() => {
 }"""
 
 
+@dataclass(frozen=True)
+class Voxels:
+    """An answer with voxels, without them. address, size: their lengths in characters and bytes."""
+
+    side: str
+    address: int
+    headers: dict[str, str]
+    size: int
+
+
 @dataclass
 class Heard:
-    """What pages got. voxels: side letter and answer of each request for voxels, in order."""
+    """What pages got. voxels: the answers to requests for voxels, in order."""
 
     parts: list[tuple[str, bytes]] = field(default_factory=list)
     answers: list[Response] = field(default_factory=list)
-    voxels: list[tuple[str, Response]] = field(default_factory=list)
+    voxels: list[Voxels] = field(default_factory=list)
 
     def listen(self, page: Page) -> None:
         page.on("response", lambda answer: self.answers.append(answer))
@@ -56,9 +66,12 @@ class Heard:
         answers, self.answers = self.answers, []
         for answer in answers:
             self.add("address", answer.url)
-            self.add("headers", str(answer.all_headers()))
+            headers = answer.all_headers()
+            self.add("headers", str(headers))
             if "/medidiff/voxels/" in answer.url:
-                self.voxels.append((sides[answer.url.split("/")[5]], answer))
+                timeless = {name: text for name, text in headers.items() if name != "date"}
+                side = sides[answer.url.split("/")[5]]
+                self.voxels.append(Voxels(side, len(answer.url), timeless, len(answer.body())))
             # The page asks for health again and again, also while it is left: those answers are fixed texts.
             if not re.search("/static/|/_stcore/", answer.url) and answer.status == 200:
                 self.add("body", answer.body())

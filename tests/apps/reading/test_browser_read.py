@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
 import os
@@ -22,7 +23,7 @@ from .conftest import APPS, ARMS, CANARIES, SECRET_CASE, write_run
 from .leaks import Heard
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Locator, Page, Route
 
     from tests.apps.conftest import Server, StartServer, Watched
 
@@ -58,8 +59,22 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return frozen(tmp_path_factory.mktemp("reading"))
+
+
+@pytest.fixture(scope="module")
+def place_of_keys(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Another one, which stays open."""
+    return frozen(tmp_path_factory.mktemp("reading"))
+
+
+@pytest.fixture(scope="module")
+def server_of_keys(app_server: StartServer, place_of_keys: Place) -> Server:
+    return app_server("--study", str(place_of_keys.folder), home=place_of_keys.home)
+
+
+def frozen(base: Path) -> Place:
     """Six pairs, by the command line, of sources with a patient in names and headers."""
-    base = tmp_path_factory.mktemp("reading")
     made = Place(base / "study", base / "home")
     run = write_run(base / "source")
     made.review("new", str(made.folder), "--run", str(run), "--arms", ",".join(ARMS), "--training", "0")
@@ -135,10 +150,23 @@ class Reader:
         return self
 
     def answer(self, number: int, key: str = "1") -> Reader:
-        self.see(number)
-        self.page.keyboard.press(key)
-        self.page.keyboard.press("Enter")
+        self.see(number).choose(key)
+        self.page.get_by_role("button", name="Submit").click()
         return self
+
+    def choose(self, key: str) -> Reader:
+        """Press a key until its choice is marked: the page listens a moment after it shows the buttons."""
+        for _ in range(20):
+            self.page.keyboard.press(key)
+            self.page.wait_for_timeout(150)
+            if self.marked.count():
+                break
+        return self
+
+    @property
+    def marked(self) -> Locator:
+        """The choice that is marked."""
+        return self.page.get_by_role("button", name="radio_button_checked")
 
     def finished(self) -> str:
         """The head of the log, as the last screen says it."""
@@ -198,11 +226,10 @@ def test_two_readers_complete_a_study_and_a_killed_server_loses_nothing(
         first.answer(number)
     first.see(4)
     server.stop(signal.SIGKILL)
-    watched.faults.clear()
     again = app_server("--study", str(place.folder), "--port", str(server.port), home=place.home)
+    first.open(again)
     watched.faults.clear()  # what the page said of the server that was gone
-
-    first.open(again).sign_in("R01", new=False).check_display()
+    first.sign_in("R01", new=False).check_display()
     for number in (4, 5, 6):
         first.answer(number, "3")
     first.finished()
@@ -234,15 +261,90 @@ def test_two_readers_complete_a_study_and_a_killed_server_loses_nothing(
 
 def _arms_are_alike(heard: Heard) -> None:
     """Answers for the two sides differ in nothing but the voxels, and A is asked for first, always."""
-    assert {side for side, _ in heard.voxels} == {"A", "B"}
-    assert [side for side, _ in heard.voxels] == ["A", "B"] * (len(heard.voxels) // 2)
-    for (_, a), (_, b) in zip(heard.voxels[::2], heard.voxels[1::2], strict=True):
-        one, other = (
-            {name: text for name, text in answer.all_headers().items() if name != "date"} for answer in (a, b)
-        )
-        assert one == other
-        assert len(a.url) == len(b.url)
-        assert len(a.body()) == len(b.body())
+    first, second = heard.voxels[::2], heard.voxels[1::2]
+    assert len(first) == len(second) >= 3
+    assert {answer.side for answer in first} == {"A"}
+    assert {answer.side for answer in second} == {"B"}
+    for a, b in zip(first, second, strict=True):
+        assert (a.address, a.headers, a.size) == (b.address, b.headers, b.size)
+        assert a.size > 0
+
+
+def test_keys_act_where_they_should(server_of_keys: Server, page: Page) -> None:
+    """Digits choose, from the viewer too; what is typed into a field chooses nothing; Enter submits."""
+    reader = Reader(page).open(server_of_keys).sign_in("R11", new=True).check_display().see(1)
+    page.get_by_label("Comment").fill("")
+    page.get_by_label("Comment").type("13 of 4")
+    level = page.get_by_label("Window level")
+    level.click()
+    page.keyboard.type("13")
+    page.wait_for_timeout(600)
+    assert reader.marked.count() == 0
+    page.locator(".viewer").focus()
+    reader.choose("3")
+    window = page.locator(".viewer").evaluate("(root) => [root.viewer.width, root.viewer.first.width]")
+    assert window[0] == window[1]  # 3 is no preset here
+    page.wait_for_timeout(300)
+    page.keyboard.press("Enter")
+    reader.see(2)
+    assert page.get_by_label("Comment").input_value() == ""
+
+
+def test_a_double_click_writes_one_row(server_of_keys: Server, page: Page, place_of_keys: Place) -> None:
+    """And the next case has no answer yet."""
+    reader = Reader(page).open(server_of_keys).sign_in("R12", new=True).check_display().see(1).choose("1")
+    page.get_by_role("button", name="Submit").dblclick()
+    reader.see(2)
+    page.wait_for_timeout(600)
+    assert reader.marked.count() == 0
+    assert [one["number"] for one in answers(place_of_keys) if one["reader"] == 2] == [1]
+
+
+def test_no_image_is_seen_before_the_other(server_of_keys: Server, page: Page) -> None:
+    """The second image is held back on its way: nothing of the first is drawn, nothing can be answered."""
+    asked: list[Route] = []
+
+    def hold(route: Route) -> None:
+        asked.append(route)
+        if len(asked) != 2:
+            route.continue_()
+
+    page.route("**/medidiff/voxels/**", hold)
+    Reader(page).open(server_of_keys).sign_in("R13", new=True).check_display()
+    page.get_by_text(f"Case 1 of {CASES}").wait_for()
+    page.wait_for_timeout(1500)
+    assert len(asked) == 2
+    viewer = page.locator(".viewer")
+    assert viewer.evaluate("(root) => root.viewer.arms[0].store.have.some(Boolean)")
+    assert viewer.evaluate(_BRIGHTEST) == [0, 0]
+    assert page.get_by_role("button", name="Submit").is_disabled()
+    asked[1].continue_()
+    page.wait_for_function(_READY)
+    assert min(viewer.evaluate(_BRIGHTEST)) > 100
+
+
+_BRIGHTEST = """(root) => [...root.querySelectorAll("canvas.picture")].map((canvas) => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return data.reduce((most, value, i) => (i % 4 === 3 ? most : Math.max(most, value)), 0);
+})"""
+
+
+def test_a_reader_sees_no_other_page(
+    app_server: StartServer, place_of_keys: Place, page: Page, watched: Watched
+) -> None:
+    """Not by any address, not as the very first request of a server; and no way leads there."""
+    fresh = app_server("--study", str(place_of_keys.folder), home=place_of_keys.home)
+    for path in ("chromatogram", "", "reconstruct", "compare", "results", "read", "main"):
+        page.goto(fresh.url + path)
+        page.get_by_label("Reader code").wait_for()
+        heading = page.get_by_role("heading", name="Preferred reconstruction")
+        heading.wait_for()
+        assert page.get_by_test_id("stSidebar").count() == 0
+        assert page.get_by_test_id("stTopNavLink").count() == 0
+        body = page.locator("body").inner_text().replace("Preferred reconstruction", "")
+        assert not NOT_OF_OUR_PAGES.search(body)
+    unknown = re.compile(r"404 \(Not Found\)|does not seem to exist")  # what those addresses are here
+    watched.faults[:] = [fault for fault in watched.faults if not unknown.search(fault)]
 
 
 def test_the_scanner_finds_what_is_planted(heard: Heard, page: Page) -> None:
@@ -267,8 +369,6 @@ def test_the_scanner_finds_what_is_planted(heard: Heard, page: Page) -> None:
     places = {line.rpartition(" in ")[2] for line in heard.leaks([secret], [digest])}
     assert {"page", "frame", "body", "console"} <= places
     for offset in range(3):
-        import base64
-
         trial = Heard()
         trial.add("page", base64.b64encode(b"xyz"[:offset] + secret.encode() + b"tail"))
         assert trial.leaks([secret])
