@@ -20,7 +20,7 @@ from medidiff.domains.chromatography.chromatogram import Chromatogram
 from medidiff.domains.chromatography.files import read_chromatogram
 from medidiff.domains.chromatography.fitting.result import fit_chromatogram
 from medidiff.domains.chromatography.model.injection import TailedRectangle
-from medidiff.domains.chromatography.model.shipped import named_system
+from medidiff.domains.chromatography.model.stored.shipped import named_system
 from medidiff.domains.chromatography.simulate import simulate
 
 METHOD = """

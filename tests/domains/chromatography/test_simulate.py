@@ -25,7 +25,7 @@ from medidiff.domains.chromatography.model.injection import (
 )
 from medidiff.domains.chromatography.model.oven import Oven
 from medidiff.domains.chromatography.model.retention import FixedRetention
-from medidiff.domains.chromatography.model.shipped import named_system
+from medidiff.domains.chromatography.model.stored.shipped import named_system
 from medidiff.domains.chromatography.model.system import System
 from medidiff.domains.chromatography.profile import column_profile
 from medidiff.domains.chromatography.simulate import simulate, simulate_chromatogram

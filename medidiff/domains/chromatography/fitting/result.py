@@ -18,7 +18,7 @@ from medidiff.domains.chromatography.fitting.document import (
 from medidiff.domains.chromatography.fitting.fit import Fit, IntervalKind, Ways, fit_trace
 from medidiff.domains.chromatography.fitting.trace import trace_of
 from medidiff.domains.chromatography.model.injection import Injection
-from medidiff.domains.chromatography.model.plain import plain
+from medidiff.domains.chromatography.model.stored.plain import plain
 from medidiff.errors import InputError
 from medidiff.runs.clock import Clock, finish_report
 from medidiff.runs.provenance import provenance
@@ -106,7 +106,9 @@ def fit_chromatogram(
 
 
 def _found(system: str | Path | System) -> System:
-    from medidiff.domains.chromatography.model.shipped import find_system  # pydantic, where a file is read
+    from medidiff.domains.chromatography.model.stored.shipped import (
+        find_system,  # pydantic, where a file is read
+    )
 
     return find_system(system)
 

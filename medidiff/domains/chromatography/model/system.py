@@ -30,9 +30,9 @@ from medidiff.domains.chromatography.model.flow import Flow, hold_up_s, mean_pre
 from medidiff.domains.chromatography.model.gas import GASES
 from medidiff.domains.chromatography.model.injection import Injection
 from medidiff.domains.chromatography.model.oven import Oven
-from medidiff.domains.chromatography.model.plain import plain
 from medidiff.domains.chromatography.model.retention import FAR_K, KCentric
-from medidiff.domains.chromatography.model.units import to_celsius
+from medidiff.domains.chromatography.model.stored.plain import plain
+from medidiff.domains.chromatography.model.stored.units import to_celsius
 from medidiff.errors import InputError
 
 Dispersion = Literal["none", "molecular", "golay"]

@@ -21,7 +21,7 @@ from medidiff.domains.chromatography.fitting.result import fit_chromatogram
 from medidiff.domains.chromatography.fitting.solving.descent import descend
 from medidiff.domains.chromatography.fitting.trace import trace_of
 from medidiff.domains.chromatography.model.injection import Rectangle
-from medidiff.domains.chromatography.model.shipped import named_system
+from medidiff.domains.chromatography.model.stored.shipped import named_system
 from medidiff.domains.chromatography.model.system import System
 from medidiff.errors import InputError
 from medidiff.runs.result import Result

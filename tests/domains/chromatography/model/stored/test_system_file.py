@@ -18,8 +18,8 @@ from medidiff.domains.chromatography.model.injection import (
     TailedRectangle,
 )
 from medidiff.domains.chromatography.model.retention import FixedRetention
-from medidiff.domains.chromatography.model.shipped import named_system
-from medidiff.domains.chromatography.model.system_file import read_system
+from medidiff.domains.chromatography.model.stored.shipped import named_system
+from medidiff.domains.chromatography.model.stored.system_file import read_system
 from medidiff.errors import InputError
 
 

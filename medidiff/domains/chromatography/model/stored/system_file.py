@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from medidiff.domains.chromatography.model import units
 from medidiff.domains.chromatography.model.analyte import Analyte
 from medidiff.domains.chromatography.model.column import Column
 from medidiff.domains.chromatography.model.flow import (
@@ -30,6 +29,7 @@ from medidiff.domains.chromatography.model.injection import (
 )
 from medidiff.domains.chromatography.model.oven import Oven
 from medidiff.domains.chromatography.model.retention import FixedRetention, KCentric, Retention
+from medidiff.domains.chromatography.model.stored import units
 from medidiff.domains.chromatography.model.system import Dispersion, System
 from medidiff.errors import InputError
 from medidiff.io.opening import naming, regular_size
