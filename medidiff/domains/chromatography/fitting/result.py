@@ -18,7 +18,7 @@ from medidiff.domains.chromatography.fitting.document import (
 from medidiff.domains.chromatography.fitting.fit import Fit, IntervalKind, Ways, fit_trace
 from medidiff.domains.chromatography.fitting.trace import trace_of
 from medidiff.domains.chromatography.model.injection import Injection
-from medidiff.domains.chromatography.model.stored.plain import plain
+from medidiff.domains.chromatography.model.plain import plain
 from medidiff.errors import InputError
 from medidiff.runs.clock import Clock, finish_report
 from medidiff.runs.provenance import provenance

@@ -30,8 +30,8 @@ from medidiff.domains.chromatography.model.flow import Flow, hold_up_s, mean_pre
 from medidiff.domains.chromatography.model.gas import GASES
 from medidiff.domains.chromatography.model.injection import Injection
 from medidiff.domains.chromatography.model.oven import Oven
+from medidiff.domains.chromatography.model.plain import plain
 from medidiff.domains.chromatography.model.retention import FAR_K, KCentric
-from medidiff.domains.chromatography.model.stored.plain import plain
 from medidiff.domains.chromatography.model.stored.units import to_celsius
 from medidiff.errors import InputError
 
@@ -155,7 +155,7 @@ class System:
         return np.array(found, np.float64)
 
     def to_plain(self) -> dict[str, Any]:
-        """Everything in SI as plain data, for a provenance; `plain.system_from_plain` brings it back."""
+        """Everything in SI as plain data, for a provenance; `from_plain.system_from_plain` brings it back."""
         taken_apart: dict[str, Any] = plain(self)
         return taken_apart
 

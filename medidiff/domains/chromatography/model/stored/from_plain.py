@@ -1,7 +1,6 @@
-"""Systems and injections as plain data, for a provenance, and back from it.
+"""Systems and injections back from the plain data that `model/plain.py` made of them.
 
-An object is a mapping of its fields, and its class stands as `kind` beside them. What is read back may come
-from anywhere: only the classes below are made, from exactly their fields, each of its type, and they check
+What is read back may come from anywhere: only the classes below are made, from exactly their fields, each of its type, and they check
 their own values.
 """
 
@@ -9,8 +8,8 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
+from dataclasses import fields
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +27,8 @@ from medidiff.domains.chromatography.model.injection import (
 )
 from medidiff.domains.chromatography.model.oven import Oven
 from medidiff.domains.chromatography.model.retention import FixedRetention, KCentric
+from medidiff.domains.chromatography.model.system import System
 from medidiff.errors import InputError
-from medidiff.runs.plain import to_plain
-
-if TYPE_CHECKING:
-    from medidiff.domains.chromatography.model.system import System
 
 _INJECTIONS = (Rectangle, TailedRectangle, GaussianInjection, SampledInjection)
 _PARTS = (Column, PressureDriven, ConstantFlow, ConstantVelocity, Oven, Analyte, KCentric, FixedRetention)
@@ -40,15 +36,8 @@ _KINDS: dict[str, type] = {kind.__name__: kind for kind in (*_INJECTIONS, *_PART
 _DEEPEST = 6  # system.analytes.0.gas_diffusion.formula is 4
 
 
-def plain(value: Any) -> Any:
-    """A system, or a part of one, as plain data."""
-    return to_plain(_taken_apart(value))
-
-
 def system_from_plain(found: Mapping[str, Any]) -> System:
     """The system that `plain` took apart, to the last bit; InputError for data of another form."""
-    from medidiff.domains.chromatography.model.system import System
-
     made = _built(found, {**_KINDS, "System": System}, "system")
     if not isinstance(made, System):
         raise _bad("system", "a System", type(made).__name__)
@@ -61,13 +50,6 @@ def injection_from_plain(found: Mapping[str, Any]) -> Injection:
     if not isinstance(made, _INJECTIONS):
         raise _bad("injection", "an injection", type(made).__name__)
     return made
-
-
-def _taken_apart(value: Any) -> Any:
-    if is_dataclass(value):
-        parts = {field.name: _taken_apart(getattr(value, field.name)) for field in fields(value)}
-        return {"kind": type(value).__name__, **parts}
-    return [_taken_apart(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _built(found: Any, kinds: Mapping[str, type], where: str) -> Any:
