@@ -1,7 +1,7 @@
 """Systems and injections back from the plain data that `model/plain.py` made of them.
 
-What is read back may come from anywhere: only the classes below are made, from exactly their fields, each of its type, and they check
-their own values.
+What is read back may come from anywhere: only the classes below are made, from exactly their fields, each of
+its type, and they check their own values.
 """
 
 from __future__ import annotations
