@@ -86,7 +86,9 @@ def room_of(module: str) -> str:
 
 
 def module_of(path: Path) -> str:
+    """Its dotted name. The app's files, which import each other by bare names, are in the room `apps`."""
     parts = path.relative_to(ROOT).with_suffix("").parts
+    parts = ("medidiff", *parts) if parts[0] == "apps" else parts
     return ".".join(parts[:-1] if parts[-1] in ("__init__", "__main__") else parts)
 
 
@@ -177,7 +179,7 @@ def private_paths(text: str) -> list[str]:
     return PRIVATE_PATH.findall(text)
 
 
-@pytest.mark.parametrize("path", python_files("medidiff"), ids=module_of)
+@pytest.mark.parametrize("path", python_files("medidiff", "apps"), ids=module_of)
 def test_a_file_keeps_to_its_floor(path: Path) -> None:
     package = path.name in ("__init__.py", "__main__.py")
     assert faults(path.read_text(encoding="utf-8"), module_of(path), package=package) == []
@@ -219,6 +221,9 @@ PLANTED = [
         "domains/reconstruction imports argparse",
     ),
     ("medidiff.transforms.ct", "from medidiff.cli import main", "transforms imports medidiff.cli.main"),
+    ("medidiff.apps.screens.compare", "from medidiff.cli import door", "apps imports medidiff.cli.door"),
+    ("medidiff.cli.verbs.app", "import medidiff.apps.settings", "cli imports medidiff.apps.settings"),
+    ("medidiff.runs.jobs.control", "import streamlit", "runs imports streamlit"),
     ("medidiff.core.training.checkpoints", "import pickle", "imports pickle"),
     ("medidiff.core.training.checkpoints", "import torch\ntorch.load(p)", "torch.load"),
     ("medidiff.specs.card", "import yaml\nyaml.load(t, Loader=L)", "yaml.load"),
@@ -243,6 +248,7 @@ def test_a_planted_fault_is_found(module: str, text: str, fault: str) -> None:
             "from . import geometry\nfrom ..shared import null_space",
         ),
         ("medidiff.io.volume", "np.load(p, allow_pickle=False)\nyaml.safe_load(t)"),
+        ("medidiff.apps.frame", "import streamlit\nfrom settings import settings\nimport medidiff as md"),
     ],
 )
 def test_what_the_plan_allows(module: str, text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -70,6 +71,19 @@ def test_the_wheel_carries_all_that_is_tracked_below_medidiff(wheel: Path) -> No
     assert "medidiff/assets/demo-ct.nii.gz" in packed
 
 
+def test_the_wheel_carries_the_app(wheel: Path) -> None:
+    """All that is tracked below apps/: pages, JavaScript, and the colours in a hidden folder."""
+    listed = subprocess.run(
+        ["git", "ls-files", "apps"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("needs the git checkout to know what should be in the wheel")
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    tracked = {f"medidiff/_{name}" for name in listed.stdout.split() if (ROOT / name).exists()}
+    assert {"medidiff/_apps/server.py", "medidiff/_apps/.streamlit/config.toml"} <= tracked
+    assert tracked - packed == set()
+
+
 def test_nothing_but_the_package_is_installed(wheel: Path) -> None:
     tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     assert tops == {"medidiff", f"medidiff-{medidiff.__version__}.dist-info"}
@@ -112,6 +126,31 @@ def test_models_list_finds_shipped_priors(run: Run) -> None:
     done = run("medidiff", "models", "list", "--json")
     assert done.returncode == 0
     assert "shipped" in {prior["place"] for prior in json.loads(done.stdout)}
+
+
+APP = """
+import http.client, json, signal, subprocess, sys, tempfile, os
+with tempfile.TemporaryDirectory() as home:
+    verb = os.path.join(os.path.dirname(sys.executable), "medidiff")
+    words = [verb, "app", "--json", "--port", sys.argv[1]]
+    server = subprocess.Popen(words, stdout=subprocess.PIPE, env={**os.environ, "XDG_DATA_HOME": home})
+    assert server.stdout.readline() == b"{\\n"
+    answer = []
+    for path in ("/_stcore/health", "/"):
+        connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]))
+        connection.request("GET", path)
+        answer.append(connection.getresponse().status)
+    server.send_signal(signal.SIGTERM)
+    print(*answer, server.wait(30))
+"""
+
+
+def test_the_app_answers_from_the_wheel(run: Run) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    done = run("python", "-c", APP, str(port))
+    assert done.stdout.split() == ["200", "200", "143"], done.stderr[-2000:]
 
 
 PIPELINE = """

@@ -69,6 +69,8 @@ def _unzip(content: IO[bytes], folder: Path, size: int, limits: Limits) -> Path:
     try:
         with zipfile.ZipFile(_Table(content, limits.files * _ENTRY_BYTES)) as archive:
             entries = _entries(archive, limits)
+            if sum(entry.file_size for entry in entries) > budget:
+                raise _too_much()
             for number, entry in enumerate(entries, 1):
                 budget -= _inflate(archive, entry, folder / f"{number:06d}", budget, deadline)
     except (zipfile.BadZipFile, struct.error, zlib.error, EOFError, RuntimeError, ValueError):
@@ -132,11 +134,15 @@ def _inflate(
         while block := packed.read(_CHUNK):
             written += len(block)
             if written > budget:
-                raise _refused("a scan", "an archive that unpacks to more than allowed", _TRUST)
+                raise _too_much()
             if time.monotonic() > deadline:
                 raise _refused("one that unpacks in time", "one that takes too long", _TRUST)
             file.write(block)
     return written
+
+
+def _too_much() -> InputError:
+    return _refused("a scan", "an archive that unpacks to more than allowed", _TRUST)
 
 
 _TRUST = "Unpack it yourself, if you trust it, and give the folder with --data."

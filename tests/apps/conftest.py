@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "apps"))  # as `streamlit run` does for the script's folder
 CHROMIUM = "/usr/bin/chromium"
 INSTALL = "apt-get install -y chromium && pip install playwright"
 _BROWSER_WORDS = [

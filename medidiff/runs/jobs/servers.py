@@ -28,6 +28,7 @@ def among_servers(jobs: Path) -> Iterator[Callable[[], bool]]:
             try:
                 fcntl.flock(held.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
+                fcntl.flock(held.fileno(), fcntl.LOCK_SH)  # the try gave up the place
                 return False
             except OSError:
                 return True
