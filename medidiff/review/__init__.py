@@ -1,8 +1,8 @@
 """Reader studies: blinded presentation, answers that cannot be lost or changed unseen, and their statistics.
 
 A study is a folder: `protocol.yaml` (frozen by its hash), `frozen.json` and `images/` (what is shown, and
-which arm it is), `study.sqlite` (everything that happened). Nothing here knows a screen. `medidiff.review.report` says what
-the answers mean.
+which arm it is), `study.sqlite` (everything that happened). `medidiff.review.report` says what the answers
+mean. Nothing here knows a screen.
 """
 
 from medidiff.review.drafting import new_study

@@ -80,6 +80,13 @@ def new_study(
             argument=True,
         )
     found = [_look(folder, Path(run), arms) for run in runs]
+    if any(run.files != found[0].files for run in found):
+        raise InputError(
+            "runs",
+            expected="one file name an arm in all run folders",
+            got="different names",
+            fix="Draft with one run, and name the images of the others in the protocol.",
+        )
     blocks = _blocks(found, cases + training)
     seed = secrets.randbelow(2**31) if seed is None else seed
     text = _draft(found[0], arms, kind, blocks, training, window or found[0].window, seed)

@@ -168,7 +168,7 @@ def _open(folder: Path, *, first_station: bool, clock: Callable[[], float]) -> S
         station = 0 if first_station else _new_station()
         notices += [] if first_station else [_NEW_DATABASE]
         log = create_log(path, manifest.study, key, first_row(manifest, manifest_digest, station))
-    if log.readonly:
+    if log.copy is not None:
         notices.append("the study's folder cannot be written: it is open for looking only")
     with log.reading() as now:
         _check_first(now.rows("study"), manifest, manifest_digest)

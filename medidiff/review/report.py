@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,8 @@ from medidiff.review.export import answer_rows
 from medidiff.review.presentation import CANNOT, TIE
 from medidiff.review.protocol import Protocol
 from medidiff.review.statistics import AnswerTable, Plan, study_figure, summarise
-from medidiff.review.store import Head
 from medidiff.review.study import Study
 from medidiff.runs.plain import write_json
-from medidiff.runs.report import NOTICE
 
 STATISTICS, FIGURE = "statistics.json", "figure.png"
 
@@ -94,8 +91,8 @@ def write_statistics(study: Study, folder: Path | None = None) -> dict[str, Any]
 def statistics_text(found: dict[str, Any]) -> list[str]:
     """The report for a person: each comparison with its interval, what was claimed, warnings, methods."""
     lines = [
-        f"{found['study']['title']}: {found['answers']['judged']} judged answers, {found['readers']} readers, "
-        f"{found['cases']} cases ({found['notice']})"
+        f"{found['study']['title']}: {found['answers']['judged']} judged answers, "
+        f"{found['readers']} readers, {found['cases']} cases ({found['notice']})"
     ]
     for one in found["comparisons"]:
         lines.append(f"{one['arm']} against {one['against']}: {one['endpoint']}")

@@ -37,7 +37,7 @@ def test_the_place_of_a_run_is_relative_to_the_study(draft: Path) -> None:
 
 
 def test_blocks_share_the_runs_out_evenly(tmp_path: Path, make_run: Callable[..., Path]) -> None:
-    """Runs of 3, 4 and 5 slices, six cases: the thickest block is cut next, so that none is thicker than 2."""
+    """Runs of 3, 4 and 5 slices, six cases: the run with the thickest blocks is cut next."""
     runs = [make_run(tmp_path / f"r{k}", slices=3 + k) for k in range(3)]
     new_study(tmp_path / "blocks", runs, ["tv", "diffusion"], cases=6, training=0)
     cases = read_protocol(tmp_path / "blocks")[0].cases

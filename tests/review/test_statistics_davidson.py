@@ -50,6 +50,16 @@ def test_puddings_come_out_as_published() -> None:
     assert not found.separated
 
 
+def test_a_pair_may_be_given_either_way_round() -> None:
+    first, second, outcome = answers(PUDDINGS)
+    turned = np.random.default_rng(0).random(len(first)) < 0.5
+    one, other = np.where(turned, second, first), np.where(turned, first, second)
+    again = bradley_terry(one, other, np.where(turned, 1 - outcome, outcome), arms=6)
+    found = bradley_terry(first, second, outcome, arms=6)
+    assert np.allclose(again.log_strengths, found.log_strengths, atol=1e-12)
+    assert again.nu == pytest.approx(found.nu)
+
+
 def test_the_likelihood_equations_hold() -> None:
     """Davidson's: wins and half the ties of each arm, and all ties, equal what the model expects."""
     found = bradley_terry(*answers(PUDDINGS), arms=6)

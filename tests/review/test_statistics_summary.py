@@ -76,6 +76,7 @@ def test_the_test_arm_is_compared_with_the_reference(votes: np.ndarray) -> None:
     strength = found["strengths"]["differences"][0]
     assert (strength["arm"], strength["against"]) == ("tv", "fbp")
     assert strength["preferred"] == pytest.approx(one["estimate"])  # two arms: the model is saturated
+    assert strength["low"] < strength["estimate"] < strength["high"]
     assert found["warnings"] == []
     json.dumps(found, allow_nan=False)
 
@@ -154,10 +155,11 @@ def test_scores_by_hand() -> None:
 
 
 def test_agreement_takes_first_answers_and_repeats_the_later_ones(votes: np.ndarray) -> None:
-    """Everybody says the same first, and the opposite when asked again."""
+    """Everybody says the same first, and half of them the opposite when asked again."""
     same = np.tile(votes[:1], (6, 1))
     n = same.size
-    value = np.r_[same.ravel(), 1 - same.ravel()]
+    later = np.where(np.arange(6)[:, None] < 3, same, 1 - same)
+    value = np.r_[same.ravel(), later.ravel()]
     table = pairs(same)
     twice = {
         name: np.tile(getattr(table, name), 2) for name in ("reader", "case", "first", "second", "side_a")
@@ -167,8 +169,8 @@ def test_agreement_takes_first_answers_and_repeats_the_later_ones(votes: np.ndar
     assert found["agreement"]["krippendorff_alpha"]["value"] == pytest.approx(1)
     assert found["agreement"]["weighted_kappa"]["same_answer"] == 1
     assert found["repeatability"]["count"] == n
-    assert found["repeatability"]["agreement"] == pytest.approx(np.mean(same == 0.5))
-    assert found["comparisons"][0]["estimate"] == pytest.approx(0.5)
+    assert found["repeatability"]["agreement"] == pytest.approx((1 + np.mean(same == 0.5)) / 2)
+    assert found["comparisons"][0]["estimate"] == pytest.approx(1 - value.mean())
 
 
 def test_nothing_to_say() -> None:

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from medidiff.errors import InputError, MedidiffError, OutputError
+from medidiff.io.opening import regular_size
 from medidiff.review.store.chain import Head, Row, canonical, row_mac, start_mac
 from medidiff.review.store.place import refuse_network
 
@@ -93,12 +96,12 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Log:
-    """An open log. readonly: on a medium that cannot be written, for looking only."""
+    """An open log. copy: what is looked at in place of a file that cannot be written."""
 
     path: Path
     study: str
     key: bytes = field(repr=False)
-    readonly: bool = False
+    copy: TemporaryDirectory[str] | None = field(default=None, repr=False)
     _local: threading.local = field(default_factory=threading.local, repr=False)
 
     @contextmanager
@@ -151,6 +154,8 @@ class Log:
     @contextmanager
     def _writing(self) -> Iterator[_Writing]:
         with _refusals(self.path):
+            if self.copy is not None:
+                raise _unwritable(self.path, sqlite3.SQLITE_READONLY)
             connection = self._connection()
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -175,7 +180,8 @@ class Log:
         """One for each thread: SQLite's must not be shared, and opening one for each answer is slow."""
         found: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if found is None:
-            found = self._local.connection = _connect(self.path, readonly=self.readonly)
+            path = self.path if self.copy is None else Path(self.copy.name) / self.path.name
+            found = self._local.connection = _connect(path)
         return found
 
 
@@ -212,15 +218,31 @@ class _Begun(Exception):  # noqa: N818  not an error: another process wrote the 
 
 
 def open_log(path: Path, study: str, key: bytes) -> Log:
-    """An existing database. Where the folder cannot be written it opens for looking only."""
+    """An existing database. Where it cannot be written, a copy is looked at, and nothing can be added."""
     refuse_network(path)
-    log = Log(path, study, key, readonly=not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)))
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        log = Log(path, study, key)
+    else:
+        log = Log(path, study, key, copy=_copied(path))
     with log.reading() as now:
         now.head()
     return log
 
 
-def _connect(path: Path, *, readonly: bool) -> sqlite3.Connection:
+def _copied(path: Path) -> TemporaryDirectory[str]:
+    """A private copy of a database that cannot be written, with what a server may have left in its WAL.
+
+    SQLite itself would need to write beside it, or would pass over the WAL and the answers in it.
+    """
+    regular_size(path)  # refuses one that may not even be read
+    copy = TemporaryDirectory(prefix="medidiff-")
+    for name in (path.name, f"{path.name}-wal"):
+        with suppress(FileNotFoundError):
+            shutil.copyfile(path.with_name(name), Path(copy.name) / name)
+    return copy
+
+
+def _connect(path: Path) -> sqlite3.Connection:
     if not path.is_file() or path.is_symlink():
         raise InputError(
             path.name,
@@ -228,20 +250,8 @@ def _connect(path: Path, *, readonly: bool) -> sqlite3.Connection:
             got="none",
             fix="Copy the study's folder again, with the database.",
         )
-    if readonly:
-        wal = path.with_name(f"{path.name}-wal")
-        if wal.exists() and wal.stat().st_size:
-            raise OutputError(
-                path.name,
-                expected="a folder that can be written, because a server ended here without tidying up",
-                got="a read-only one",
-                fix="Copy the study's folder to a place that can be written.",
-            )
-        uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
-        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
-    else:
-        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-        connection.execute("PRAGMA synchronous = FULL")
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    connection.execute("PRAGMA synchronous = FULL")
     if connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
         connection.close()
         raise _not_a_log(path)
