@@ -11,35 +11,17 @@ the left (sagittal).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-from weakref import WeakKeyDictionary
+from typing import Literal
 
-import numpy as np
 import streamlit as st
-from serving.volumes import serve
 
-from medidiff.errors import InputError
-from medidiff.io.volume import Volume
-from viewer.packing import (
-    Grid,
-    Scale,
-    block_labels,
-    block_means,
-    common_scale,
-    grid_of,
-    on_one_grid,
-    pack,
-    stored,
-)
+from viewer.content import Arm, Layout, Overlay, check, digest, page_data, texts
 
 __all__ = ["Arm", "Overlay", "View", "show"]
 
-Layout = Literal["arms", "planes"]
-
-LETTERS = "ABCDEF"
-SOFT_TISSUE = (40.0, 400.0)  # level and width in HU
 SCRIPTS = (
     "geometry.js",  # planes, millimetres, orientation letters
     "voxels.js",  # fetching: the shown slab first, the rest behind it
@@ -50,32 +32,10 @@ SCRIPTS = (
     "gestures.js",  # mouse and touch
     "keys.js",  # keyboard and the help sheet
     "controls.js",  # buttons and fields
-    "viewer.js",  # state of an instance, and the mount
+    "state.js",  # the state of an instance, and what changes it
+    "viewer.js",  # drawing, reporting, and the mount
 )
 """The scripts in browser/, joined in this order to one module."""
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One image of a comparison. `case` and `frame` (of reference) stand in its pane, unless blinded."""
-
-    label: str
-    volume: Volume
-    case: str = ""
-    frame: str = ""
-
-
-@dataclass(frozen=True)
-class Overlay:
-    """A volume drawn over the arms: values by colour ("heat") or whole numbers from 1 ("label").
-
-    `of` is the index of the only arm that it belongs to; None: all.
-    """
-
-    label: str
-    volume: Volume
-    kind: Literal["heat", "label"]
-    of: int | None = None
 
 
 @dataclass(frozen=True)
@@ -123,21 +83,26 @@ def show(
     """Show volumes of one grid side by side or in three planes, and return the view.
 
     window is (level, width) in the volumes' units: 40/400 by default for HU, else from the first volume.
-    key names this instance; another key starts with a fresh view. blinded: sides are called A, B ...; no
-    label, case, frame, position, range or digest reaches the browser; `presentation` is the number shown.
+    key names this instance and stands in the page's source; another key starts with a fresh view.
+    blinded: sides are called A, B ...; no label, case, frame, position, range or digest reaches the
+    browser; `presentation` is the number shown.
     height in CSS pixels, controls included. Raises InputError when grids or units differ.
     """
-    _check(arms, overlays, window, blinded, presentation)
+    check(arms, overlays, window, blinded, presentation)
     volumes = [arm.volume for arm in arms] + [overlay.volume for overlay in overlays]
-    facts = (layout, window, blinded, presentation, height, _texts(arms, overlays))
-    signature = (tuple(_digest(volume) for volume in volumes), facts)
+    facts = (layout, window, blinded, presentation, height, texts(arms, overlays))
+    with ThreadPoolExecutor(2) as threads:
+        signature = (tuple(threads.map(digest, volumes)), facts)
     held, place = st.session_state, f"{key} packed"
     if place not in held or held[place][0] != signature:
-        held[place] = (signature, _data(arms, overlays, key, layout, window, blinded, presentation, height))
+        held[place] = (
+            signature,
+            page_data(arms, overlays, key, layout, window, blinded, presentation, height),
+        )
     data = held[place][1]
 
     def pack_again() -> None:
-        del held[place]
+        held.pop(place, None)
 
     level, width = data["window"]
     first = {
@@ -162,144 +127,5 @@ def show(
     return View(**result.view)
 
 
-def _check(
-    arms: Sequence[Arm],
-    overlays: Sequence[Overlay],
-    window: tuple[float, float] | None,
-    blinded: bool,
-    presentation: int | None,
-) -> None:
-    if not 1 <= len(arms) <= len(LETTERS):
-        _refuse("arms", f"1 to {len(LETTERS)} images", str(len(arms)), "Choose fewer images.")
-    if window is not None and not (np.isfinite(window).all() and window[1] > 0):
-        _refuse("window", "a level and a positive width", str(window), "Give (level, width), as (40, 400).")
-    for overlay in overlays:
-        if overlay.of is not None and not 0 <= overlay.of < len(arms):
-            _refuse("overlay", f"an arm from 0 to {len(arms) - 1}", str(overlay.of), "Give the arm's index.")
-    if blinded and overlays:
-        _refuse("blinded view", "no overlays", str(len(overlays)), "An overlay can tell the arms apart.")
-    if blinded and window is None and arms[0].volume.units != "HU":
-        _refuse(
-            "blinded view", "a window", "none", "Give (level, width): the range of the data stays hidden."
-        )
-    if not blinded and presentation is not None:
-        _refuse("presentation", "a number in blinded reading only", str(presentation), "Leave it out.")
-
-
-def _refuse(what: str, expected: str, got: str, fix: str) -> None:
-    raise InputError(what, expected=expected, got=got, fix=fix, argument=True)
-
-
 def _nothing() -> None:
     """A state needs a callback to exist; the page runs again by itself."""
-
-
-def _texts(arms: Sequence[Arm], overlays: Sequence[Overlay]) -> tuple[tuple[object, ...], ...]:
-    return (
-        *((arm.label, arm.case, arm.frame) for arm in arms),
-        *((overlay.label, overlay.kind, overlay.of) for overlay in overlays),
-    )
-
-
-_digests: WeakKeyDictionary[Volume, str] = WeakKeyDictionary()
-
-
-def _digest(volume: Volume) -> str:
-    """The volume's digest, computed once for each object: reruns must not hash hundreds of megabytes."""
-    if volume not in _digests:
-        _digests[volume] = volume.digest()
-    return _digests[volume]
-
-
-def _data(
-    arms: Sequence[Arm],
-    overlays: Sequence[Overlay],
-    key: str,
-    layout: Layout,
-    window: tuple[float, float] | None,
-    blinded: bool,
-    presentation: int | None,
-    height: int,
-) -> dict[str, Any]:
-    """What the page carries. Blinded, it is the same whatever the arms, but for shape, spacing and tokens."""
-    names = LETTERS if blinded else [arm.label for arm in arms]
-    named = [(name, arm.volume) for name, arm in zip(names, arms, strict=False)]
-    named += [(item.label, item.volume) for item in overlays]
-    volumes = on_one_grid(named, images=len(arms))
-    images, colours = volumes[: len(arms)], volumes[len(arms) :]
-    grid, scale = grid_of(images[0]), common_scale(images)
-    # In blinded reading one image may stand on both sides or come again: each place has its own token.
-    place = [_digest(volume) + (f"/{key}/{i}" if blinded else "") for i, (_, volume) in enumerate(named)]
-    affine = grid.affine.copy()
-    if blinded:
-        centre = affine @ [*((side - 1) / 2 for side in grid.shape[::-1]), 1.0]
-        affine[:3, 3] -= centre[:3]
-    return {
-        "grid": {
-            "shape": grid.shape,
-            "display": grid.display_shape,
-            "factor": grid.factor,
-            "spacing": grid.spacing_mm,
-            "affine": affine.tolist(),
-        },
-        "scale": {"step": scale.step, "zero": scale.zero},
-        "units": images[0].units,
-        "arms": [
-            {
-                "letter": LETTERS[i],
-                "label": "" if blinded else arm.label,
-                "case": "" if blinded else arm.case,
-                "frame": "" if blinded else arm.frame,
-                **_tokens(volume, grid, scale, place[i]),
-            }
-            for i, (arm, volume) in enumerate(zip(arms, images, strict=True))
-        ],
-        "overlays": [
-            _overlay(overlay, volume, grid, place[len(arms) + i])
-            for i, (overlay, volume) in enumerate(zip(overlays, colours, strict=True))
-        ],
-        "window": list(window or _window(images[0])),
-        "layout": layout,
-        "blinded": blinded,
-        "presentation": presentation,
-        "height": height,
-    }
-
-
-def _tokens(volume: Volume, grid: Grid, scale: Scale, place: str) -> dict[str, str]:
-    """Tokens of the display grid, and of the full one where that is another ("" where not)."""
-    how = f"{place}/{scale.step}/{scale.zero}"
-    small = pack(stored(block_means(volume.array, grid.factor), scale), scale)
-    full = pack(stored(volume.array, scale), scale) if grid.factor > 1 else None
-    return {
-        "token": serve(small, key=f"{how}/display"),
-        "full": serve(full, key=f"{how}/full") if full else "",
-    }
-
-
-def _overlay(overlay: Overlay, volume: Volume, grid: Grid, place: str) -> dict[str, Any]:
-    """An overlay on the display grid, with the range of its colours: to the 99.5th percentile."""
-    if overlay.kind == "label":
-        scale, array = Scale(), block_labels(volume.array, grid.factor)
-        span = [0.0, max(float(array.max()), 1.0)]
-    else:
-        scale, array = common_scale([volume]), block_means(volume.array, grid.factor)
-        top = float(np.percentile(np.abs(array), 99.5)) or 1.0
-        span = [-top if array.min() < 0 else 0.0, top]
-    return {
-        "label": overlay.label,
-        "kind": overlay.kind,
-        "of": overlay.of,
-        "units": volume.units,
-        "range": span,
-        "scale": {"step": scale.step, "zero": scale.zero},
-        "token": serve(pack(stored(array, scale), scale), key=f"{place}/{overlay.kind}"),
-    }
-
-
-def _window(volume: Volume) -> tuple[float, float]:
-    """Soft tissue for HU, else from the 1st to the 99th percentile of the values."""
-    if volume.units == "HU":
-        return SOFT_TISSUE
-    low, high = (float(value) for value in np.percentile(volume.array, (1, 99)))
-    return (low + high) / 2, max(high - low, 1e-6)

@@ -18,6 +18,7 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -105,12 +106,27 @@ def block_means(array: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
     if factor == 1:
         return array
     z, y, x = array.shape
-    rows, columns = np.arange(0, y, factor), np.arange(0, x, factor)
-    count = np.outer(np.diff(np.append(rows, y)), np.diff(np.append(columns, x))).astype(np.float32)
-    out = np.empty((z, rows.size, columns.size), np.float32)
-    for k, plane in enumerate(array):
-        out[k] = np.add.reduceat(np.add.reduceat(plane, rows, axis=0), columns, axis=1) / count
+    rows, columns = math.ceil(y / factor), math.ceil(x / factor)
+    count = np.outer(_counts(y, factor), _counts(x, factor)).astype(np.float32)
+    out = np.zeros((z, rows, columns), np.float32)
+    for plane, total in zip(array, out, strict=True):
+        for row, column in product(range(factor), repeat=2):
+            part = plane[row::factor, column::factor]
+            total[: part.shape[0], : part.shape[1]] += part
+        total /= count
     return out
+
+
+def checked_labels(name: str, array: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The array, of whole numbers from 0 to 32767; InputError for others."""
+    if array.min() < 0 or array.max() > _LARGEST or (array != np.rint(array)).any():
+        raise InputError(
+            name,
+            expected=f"labels: whole numbers from 0 to {_LARGEST}",
+            got=f"values from {float(array.min()):g} to {float(array.max()):g}",
+            fix="Show it as a heat map.",
+        )
+    return array
 
 
 def block_labels(array: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
@@ -129,7 +145,12 @@ def pack(voxels: NDArray[np.int16], scale: Scale) -> bytes:
     header: dict[str, Any] = {"shape": voxels.shape, "step": scale.step, "zero": scale.zero}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 4)
-    return len(text).to_bytes(4, "little") + text + voxels.astype("<i2", copy=False).tobytes()
+    return b"".join([len(text).to_bytes(4, "little"), text, np.ascontiguousarray(voxels, "<i2").data])
+
+
+def _counts(side: int, factor: int) -> list[int]:
+    """Pixels of each block along a side."""
+    return [min(factor, side - start) for start in range(0, side, factor)]
 
 
 def _power_of_two(value: float) -> float:

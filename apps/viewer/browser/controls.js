@@ -137,13 +137,13 @@ function compareGroup(state) {
     span.hidden = grey.hidden = state.mode !== "difference";
     grey.setAttribute("aria-pressed", String(!state.coloured));
     link.setAttribute("aria-pressed", String(state.link));
-    link.disabled = state.layout === "planes" || state.mode !== "side";
+    link.hidden = state.layout === "planes" || state.mode !== "side";
   });
   return group("Compare", parts, first, second, span, grey, link);
 }
 
 function slabGroup(state) {
-  const slab = field(state, "Slab mm", "Slab thickness in mm, 0 for one slice", () => state.slabMm, (value) => set(state, { slabMm: Math.min(200, Math.max(0, value)) }), 5);
+  const slab = field(state, "Slab", "Slab thickness in mm, 0 for one slice", () => state.slabMm, (value) => set(state, { slabMm: Math.min(200, Math.max(0, value)) }), 5);
   slab.querySelector("input").min = "0";
   return group("Slab", slab, choiceButtons(state, "projection", [["mean", "Mean", "Mean of the slab"], ["mip", "MIP", "Maximum of the slab (t)"]]));
 }

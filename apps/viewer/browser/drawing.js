@@ -67,9 +67,13 @@ function project(state, places, part, length) {
   return out;
 }
 
-function wholeIsHere(state, plane, slice) {
-  if (plane !== "axial" || state.grid.factor === 1) return false;
-  const slices = slabRange(state, plane, slice);
+// Whether to draw the slices' own pixels: all arms have them, and the screen has room. Below 0.6 of its
+// pixels a voxel, block means are the better picture: bilinear drawing would skip voxels.
+function wholeIsHere(state, pane, slice) {
+  if (pane.plane !== "axial" || state.grid.factor === 1) return false;
+  const room = placement(state, pane).scale * state.grid.spacing[0] * (window.devicePixelRatio || 1);
+  if (room < 0.6) return false;
+  const slices = slabRange(state, pane.plane, slice);
   return state.arms.every((arm) => slices.every((z) => arm.store.whole.has(z)));
 }
 
@@ -81,9 +85,12 @@ function subtract(a, b) {
 
 // Values through a table into a canvas of the values' own size.
 function paint(canvas, plane, table) {
-  if (canvas.width !== plane.w || canvas.height !== plane.h) [canvas.width, canvas.height] = [plane.w, plane.h];
   const context = canvas.getContext("2d");
-  const image = context.createImageData(plane.w, plane.h);
+  if (!canvas.image || canvas.width !== plane.w || canvas.height !== plane.h) {
+    [canvas.width, canvas.height] = [plane.w, plane.h];
+    canvas.image = context.createImageData(plane.w, plane.h); // kept: a new one for each slice costs more
+  }
+  const { image } = canvas;
   const pixels = new Uint32Array(image.data.buffer);
   const { values } = plane;
   if (values instanceof Int16Array) for (let i = 0; i < pixels.length; i += 1) pixels[i] = table[values[i] + 32768];
@@ -94,7 +101,7 @@ function paint(canvas, plane, table) {
 // The layers of a pane, painted again only when what they show has changed.
 function layersOf(state, pane) {
   const slice = sliceOf(state, pane);
-  const whole = wholeIsHere(state, pane.plane, slice);
+  const whole = wholeIsHere(state, pane, slice);
   const wanted = [slice, whole, state.slabMm, state.projection, state.tables, pane.seen].join("/");
   if (pane.painted === wanted) return;
   pane.painted = wanted;
@@ -152,7 +159,7 @@ function drawPane(state, pane) {
     context.clip();
     context.globalAlpha = alpha;
     context.imageSmoothingEnabled = !(layer === pane.layers[2] && state.overlays[state.overlay].kind === "label");
-    context.imageSmoothingQuality = "medium";
+    context.imageSmoothingQuality = "low"; // bilinear; "medium" makes mipmaps of every slice, at 4 times the cost
     context.drawImage(layer.canvas, left, top, layer.w * scale, layer.h * scale);
     context.restore();
   };

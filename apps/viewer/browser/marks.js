@@ -157,10 +157,11 @@ function regionText(state, region) {
 // A bar of a round length, about a quarter of the pane.
 function drawBar(state, pane, context) {
   const { scale } = placement(state, pane);
-  const room = (pane.w * 0.28) / scale;
+  const room = (Math.min(pane.w, pane.h) * 0.28) / scale;
   const lengths = [0.5, 1, 2, 5, 10, 20, 50, 100, 200];
   const mm = lengths.filter((length) => length <= room).pop() ?? lengths[0];
-  const [x, y, w] = [(pane.w - mm * scale) / 2, pane.h - 30, mm * scale];
+  const low = pane.w < 340 ? 70 : 30; // in a narrow pane above the text in the corner
+  const [x, y, w] = [(pane.w - mm * scale) / 2, pane.h - low, mm * scale];
   pane.barMm = mm;
   line(context, INK.bar, [[x, y - 5], [x, y], [x + w, y], [x + w, y - 5]]);
   const text = `${mm} mm`;

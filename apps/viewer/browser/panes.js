@@ -92,7 +92,7 @@ function howText(state, pane) {
   const { zoom } = state.looks[pane.plane];
   if (pane.minus !== null) return `±${shown(state, state.span)} ${state.units}\nzoom ${zoom.toFixed(2)}`;
   const reduced = pane.plane === "axial" ? state.grid.factor > 1 && !pane.whole : state.grid.factor > 1;
-  const block = reduced ? `\n${state.grid.factor} × ${state.grid.factor} block means` : "";
+  const block = reduced ? `\n${state.grid.factor} × ${state.grid.factor} means` : "";
   return `L ${shown(state, state.level)}  W ${shown(state, state.width)}\nzoom ${zoom.toFixed(2)}${block}`;
 }
 

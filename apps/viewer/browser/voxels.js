@@ -31,6 +31,7 @@ function makeLoader(stores, grid, at, onVoxels, onLost) {
   loader.stop = new AbortController();
   loader.total = chunks * stores.length;
   loader.failed = "";
+  loader.told = false;
   return loader;
 }
 
@@ -45,7 +46,10 @@ async function fetchSlices(loader, token, a, b) {
     try {
       const answer = await fetch(`/medidiff/voxels/${token}/${a}/${b}`, { signal: loader.stop.signal });
       if (answer.ok) return new Int16Array(await answer.arrayBuffer());
-      if (answer.status === 404 && attempt === 0) loader.onLost(); // the server let go of them: it packs again
+      if (answer.status === 404 && !loader.told) {
+        loader.told = true;
+        loader.onLost(); // the server let go of them: it packs them again, and they come at a later try
+      }
     } catch (error) {
       if (error.name === "AbortError") throw error;
     }

@@ -19,19 +19,20 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("streamlit", reason="the app needs pip install 'medidiff[apps]'")
-playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+
+sys.path.insert(0, str(Path(__file__).parents[3] / "apps"))  # as `streamlit run` does for the app
 
 PAGES = Path(__file__).parent / "pages"
 ROOT = Path(__file__).parents[3]
-CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
     *("--server.address", "127.0.0.1", "--server.headless", "true", "--server.fileWatcherType", "none"),
     *("--browser.gatherUsageStats", "false", "--server.port"),
 ]
-QUIET = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
+COUNT_FRAMES = """
+window.framesSent = 0;
+const send = WebSocket.prototype.send;
+WebSocket.prototype.send = function (...words) { window.framesSent += 1; return send.apply(this, words); };
+"""
 SPACING = (1.5, 1.0, 4.0)  # x, y, z of the phantom in mm
 SIZE = (60, 50, 12)
 AXES = {"axial": (0, 1, False), "coronal": (0, 2, True), "sagittal": (1, 2, True)}
@@ -65,19 +66,6 @@ def address() -> Iterator[str]:
         server.wait(10)
 
 
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[object]:
-    if not CHROMIUM.exists() and not os.environ.get("MEDIDIFF_REQUIRE_BROWSER"):
-        pytest.skip("needs a browser: apt-get install -y chromium")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=str(CHROMIUM),
-            args=QUIET,
-        )
-        yield browser
-        browser.close()
-
-
 @dataclass
 class Viewer:
     """A page with the viewer on it, and what went wrong there."""
@@ -93,6 +81,7 @@ class Viewer:
         page.on("pageerror", lambda error: faults.append(f"page error: {error}"))
         page.on("console", lambda said: said.type == "error" and faults.append(f"console: {said.text}"))
         page.on("request", lambda asked: "//127.0.0.1" not in asked.url and faults.append(asked.url))
+        page.add_init_script(COUNT_FRAMES)
         page.on("websocket", self._listen_to_channel)
 
     def _listen_to_channel(self, channel) -> None:
@@ -147,11 +136,11 @@ class Viewer:
 
 
 @pytest.fixture(scope="session")
-def opening(chromium, address) -> Callable[..., Viewer]:
+def opening(browser, address) -> Callable[..., Viewer]:
     """Opens the phantom page with a query, in a browser context of its own."""
 
     def open_one(query: str = "", **context: object) -> Viewer:
-        page = chromium.new_context(viewport={"width": 1280, "height": 800}, **context).new_page()
+        page = browser.new_context(viewport={"width": 1280, "height": 800}, **context).new_page()
         seen = Viewer(page)
         seen.listen()
         page.goto(address + query)

@@ -12,10 +12,12 @@ import pytest
 pytest.importorskip("streamlit", reason="the app needs pip install 'medidiff[apps]'")
 
 import viewer
+from viewer.content import page_data
 from viewer.packing import (
     Scale,
     block_labels,
     block_means,
+    checked_labels,
     common_scale,
     grid_of,
     on_one_grid,
@@ -84,6 +86,13 @@ def test_a_label_of_one_voxel_stays_and_none_is_invented() -> None:
     assert small[0, 0, 0] == 3
     assert small[0, 2, 2] == 7
     assert set(np.unique(small)) == {0, 3, 7}
+
+
+@pytest.mark.parametrize("value", [-1, 0.5, 40000])
+def test_what_is_no_label_is_refused(value: float) -> None:
+    with pytest.raises(InputError) as error:
+        checked_labels("mask", np.array([[[0, value]]], np.float32))
+    assert error.value.what == "mask"
 
 
 def test_whole_hu_arrive_exactly() -> None:
@@ -159,7 +168,7 @@ def test_a_sheared_grid_is_refused() -> None:
 
 def mount_data(arms: list[viewer.Arm], **options: object) -> dict[str, object]:
     settings = {"layout": "arms", "window": (40, 400), "blinded": False, "presentation": None, "height": 640}
-    return viewer._data(arms, [], "some key", **{**settings, **options})
+    return page_data(arms, [], "some key", **{**settings, **options})
 
 
 def test_blinded_data_tell_nothing_about_an_arm() -> None:

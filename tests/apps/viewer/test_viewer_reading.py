@@ -80,3 +80,24 @@ def test_it_fits_a_screen_and_a_tablet(open_viewer, width: int, ratio: int) -> N
     for left, right in seen.root.locator("button:visible").evaluate_all(sides):
         assert left >= 0
         assert right <= width
+
+
+def test_images_that_the_server_let_go_of_are_packed_again(browser, address) -> None:
+    """Every address answers 404 once: the page asks Python to pack again, and tries until it has them."""
+    page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
+    refused: set[str] = set()
+
+    def gone_once(route, request) -> None:
+        if request.url in refused:
+            route.continue_()
+        else:
+            refused.add(request.url)
+            route.fulfill(status=404, body="")
+
+    page.route("**/medidiff/voxels/**", gone_once)
+    page.goto(address + "?plain=1")
+    page.wait_for_selector(".viewer[data-loaded]", timeout=30_000)
+    assert len(refused) == 2
+    assert page.locator(".viewer").evaluate("root => root.viewer.loader.told")
+    assert page.locator(".notice").text_content() == ""
+    page.context.close()

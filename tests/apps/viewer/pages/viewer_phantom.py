@@ -1,6 +1,6 @@
 """Two arms whose every voxel is known, stored with x, y and z against the canonical order.
 
-Air, with a block of 140 HU in arm A and 240 HU in arm B at canonical indices x 10:20, y 30:40, z 4:8 of
+Air, with a block of 140 HU in arm A and 240 HU in arm B at canonical indices x 10:20, y 30:40, z 5:9 of
 60 x 50 x 12 voxels of 1.5 x 1 x 4 mm; the heat map is 10 there, the label 1.
 """
 
@@ -17,7 +17,7 @@ st.set_page_config(layout="wide")
 
 def phantom(inside: float, outside: float, units: str = "HU") -> Volume:
     array = np.full((12, 50, 60), outside, np.float32)
-    array[4:8, 30:40, 10:20] = inside
+    array[5:9, 30:40, 10:20] = inside
     # Canonical x runs to the left; this file's axes run to the right, to the front and to the feet.
     affine = np.diag([1.5, 1.0, -4.0, 1.0])
     affine[:3, 3] = (-59 * 1.5, -49.0, 11 * 4.0)

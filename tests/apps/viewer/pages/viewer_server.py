@@ -3,6 +3,6 @@
 import os
 
 import streamlit as st
-from serving.routes import ROUTES
+from serving.routes import routes
 
-app = st.App(os.environ["VIEWER_PAGE"], routes=ROUTES)
+app = st.App(os.environ["VIEWER_PAGE"], routes=routes())
