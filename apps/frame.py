@@ -13,6 +13,7 @@ from typing import ParamSpec, TypeVar
 import numpy as np
 import streamlit as st
 from PIL import Image
+from streamlit.delta_generator import DeltaGenerator
 
 from medidiff import __version__
 from medidiff.errors import MedidiffError, recognised
@@ -47,8 +48,17 @@ _LOOK = """<style>
 [data-testid="stMainBlockContainer"] > div > [data-testid="stVerticalBlock"] {gap: 0.7rem;}
 [data-testid="stCaptionContainer"] {opacity: 1; color: #b0b6bc;}
 [data-testid="stAppDeployButton"] {display: none;}
-[data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primary"] * {color: #0f1113;}
+[data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primary"] *,
+[data-tag], [data-tag] * {color: #0f1113 !important;}
 [data-testid="stSlider"] {margin-bottom: -0.6rem;}
+@media (max-width: 1000px) {
+  [class*="st-key-split"] > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"]
+    {flex-direction: column;}
+  .st-key-split-below > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"]
+    {flex-direction: column-reverse;}
+  [class*="st-key-split"] > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"]
+    > [data-testid="stColumn"] {width: 100%; flex: none;}
+}
 .medidiff-foot {position: fixed; left: 0; right: 0; bottom: 0; z-index: 1000; padding: 3px 1.4rem;
   display: flex; justify-content: flex-end; gap: 2rem; font-size: 0.8rem; color: #e4e6e8; background: #0f1113;
   border-top: 1px solid #3a3f45;}
@@ -82,6 +92,16 @@ def _sign() -> Image.Image:
     lungs = ((np.abs(x) - 0.42) / 0.28) ** 2 + (y / 0.42) ** 2 < 1
     shade = np.where(lungs, 40, np.where(body, 200, 0))
     return Image.fromarray(np.stack([0.62 * shade, 0.9 * shade, shade], axis=-1).astype(np.uint8))
+
+
+def split(*, below: bool = False) -> tuple[DeltaGenerator, DeltaGenerator]:
+    """A narrow column of controls and a wide one for what they show.
+
+    On a tablet the controls stand above it, or `below`.
+    """
+    with st.container(key="split-below" if below else "split"):
+        controls, shown = st.columns([1, 3.2], gap="medium")
+    return controls, shown
 
 
 def empty(text: str) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import streamlit as st
-from frame import Download, attempt, downloads, empty, head, table, warn
+from frame import Download, attempt, downloads, empty, head, split, table, warn
 from showing import charts
 from showing.tables import fit_rows, peak_rows
 from showing.takeaway import chromatogram_files, curve_csv
 from showing.traces import fit_of, peaks_of, shipped_system, shipped_trace, system_of, traces_of
 
+from medidiff.domains.chromatography.analysis.chromatogram import Analysed
 from medidiff.domains.chromatography.chromatogram import Chromatogram
 from medidiff.domains.chromatography.files.reading import describe_trace
 from medidiff.domains.chromatography.fitting.document import FitDocument
@@ -26,7 +28,7 @@ _NEAR = 3.0  # standard deviations: a peak so near to an analyte's is called by 
 @st.fragment
 def main() -> None:
     """Knobs beside the overlay; a turned knob draws this part of the page alone."""
-    controls, shown = st.columns([1, 3.2], gap="medium")
+    controls, shown = split()
     with controls:
         trace, system = _trace(), _system()
         knobs = None if trace is None or system is None else _knobs(system)
@@ -39,15 +41,15 @@ def main() -> None:
 
 def _shown(trace: Chromatogram, system: System, knobs: Knobs) -> None:
     """The overlay, and below it peaks, fit and files."""
-    used = attempt(turned, system, knobs)
-    over = None if used is None else attempt(overlay, trace, used)
-    if used is None or over is None:
-        return
     digest = trace.digest()
+    used, found = attempt(turned, system, knobs), attempt(peaks_of, digest, trace)
+    over = None if used is None or found is None else attempt(overlay, trace, used, found.peaks)
+    if used is None or found is None or over is None:
+        return
     _overlay(over, trace.signal_unit)
     peaks, fit, files = st.tabs(["Peaks", "Fit", "Downloads"])
     with peaks:
-        _peaks(digest, trace, over)
+        _peaks(found, over)
     with fit:
         _fit(digest, trace, used)
     with files:
@@ -58,7 +60,10 @@ def _shown(trace: Chromatogram, system: System, knobs: Knobs) -> None:
 
 def _trace() -> Chromatogram | None:
     """The shipped trace, or one of an upload."""
-    if st.segmented_control("Trace", (_SHIPPED, _OWN), default=_SHIPPED, key="trace-source") != _OWN:
+    if (
+        st.segmented_control("Trace", (_SHIPPED, _OWN), default=_SHIPPED, wrap=True, key="trace-source")
+        != _OWN
+    ):
         return shipped_trace()
     upload = st.file_uploader(
         "ANDI, GAML, mzML, JCAMP-DX, CSV or text",
@@ -94,7 +99,8 @@ def _knobs(system: System) -> Knobs | None:
 
     def slider(what: str, value: float, low: float, high: float, step: float, name: str) -> float:
         low, high = min(low, value), max(high, value)
-        return float(st.slider(what, low, high, value, step, key=f"{name}-{key}"))
+        digits = max(0, math.ceil(-math.log10(step)))
+        return float(st.slider(what, low, high, value, step, f"%.{digits}f", key=f"{name}-{key}"))
 
     length = slider("Length (m)", own.length_m, 5.0, 60.0, 0.05, "length")
     diameter = slider("Inner diameter (mm)", own.diameter_mm, 0.1, 0.53, 0.001, "diameter")
@@ -153,11 +159,8 @@ def _overlay(over: Overlay, unit: str) -> None:
     tiles[2].metric("Least resolution", "-" if least is None else f"{least:.2f}")
 
 
-def _peaks(digest: str, trace: Chromatogram, over: Overlay) -> None:
+def _peaks(found: Analysed, over: Overlay) -> None:
     """The peaks of the data, called by the analyte that the model has there."""
-    found = attempt(peaks_of, digest, trace)
-    if found is None:
-        return
     names = [_named(peak.retention_time_s, over) for peak in found.peaks]
     if not names:
         empty("No peak stands out from the noise.")
@@ -197,7 +200,7 @@ def _residuals(document: FitDocument) -> None:
     fit = document.fit
     noise = fit.covariance.sigma or 1.0
     curves = charts.frame(fit.trace.time_s, [fit.residual / noise], by=fit.residual)
-    st.vega_lite_chart(curves, charts.residual_chart("residual / noise"), theme=None, width="stretch")
+    st.vega_lite_chart(curves, charts.residual_chart("residual / σ"), theme=None, width="stretch")
 
 
 head("Chromatogram", "A gas chromatograph's model over a recorded trace: turn the column, then fit.")

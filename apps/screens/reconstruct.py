@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
-from frame import attempt, downloads, empty, head, table, warn
+from frame import attempt, downloads, empty, head, split, table, warn
 from serving.work import follow, remember, remembered
 from settings import settings
 from showing.arms import MOST_ARMS, arms_of, case_of, frame_of, images_of
@@ -29,7 +29,7 @@ _LUNG = (-600.0, 1500.0)
 
 def main() -> None:
     """The form on the left, the scan or the result on the right."""
-    controls, shown = st.columns([1, 3.2], gap="medium")
+    controls, shown = split(below=True)
     job = remembered()
     with controls:
         volume = choose_scan(key="reconstruct")
@@ -56,7 +56,9 @@ def _form(volume: Volume) -> Scan | None:
     views = st.slider("Views", 6, 180, _VIEWS)
     arc = st.slider("Arc (degrees)", 60, 180, 180, 5, help="Of parallel rays; 180 is a full scan.")
     photons = st.selectbox("Photons per detector bin", list(_PHOTONS))
-    methods = st.multiselect("Methods", _METHODS, _CHOSEN, format_func=method_label)
+    methods = st.pills(
+        "Methods", _METHODS, selection_mode="multi", default=_CHOSEN, format_func=method_label, wrap=True
+    )
     count = to_canonical(volume)[0].shape[0]
     first = max(0, count // 2 - _MIDDLE // 2)
     slices = (0, 1)

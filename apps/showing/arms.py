@@ -43,7 +43,7 @@ def error_maps(arms: Sequence[Arm], reference: Volume) -> list[Overlay]:
     """For each arm the absolute error against the reference, shown over that arm; none over the reference."""
     whole = reference.digest()
     return [
-        Overlay("Absolute error", error_map(digest, whole, arm.volume, reference), "heat", of=place)
+        Overlay(f"Error: {arm.label}", error_map(digest, whole, arm.volume, reference), "heat", of=place)
         for place, arm in enumerate(arms)
         if (digest := arm.volume.digest()) != whole
     ]

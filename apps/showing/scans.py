@@ -25,7 +25,7 @@ _TYPES = ["nii", "gz", "zip", "dcm"]
 def choose_scan(*, key: str) -> Volume | None:
     """Widgets, and the volume that they choose; None where nothing is chosen, or what is cannot be read."""
     sources = [SHIPPED, UPLOAD, *([DATA] if settings().data else [])]
-    source = st.segmented_control("Scan", sources, default=SHIPPED, key=f"{key}-source")
+    source = st.segmented_control("Scan", sources, default=SHIPPED, wrap=True, key=f"{key}-source")
     if source == UPLOAD:
         return upload("CT: NIfTI, or a zip of a DICOM folder", key=key)
     if source == DATA:

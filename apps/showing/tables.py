@@ -75,15 +75,22 @@ def fit_rows(document: Plain) -> list[Row]:
     for name, found in document["analytes"].items():
         row: Row = {"Analyte": name}
         for key, label in _FITTED.items():
-            estimate = found[key]
-            row |= {
-                label: estimate["value"],
-                f"{label} low": estimate["low"],
-                f"{label} high": estimate["high"],
-            }
+            value, interval = _estimate(found[key])
+            row |= {label: value, f"{label}: {100 * document['level']:g} %": interval}
         row |= {"Resolution": found["resolution"], "Remarks": ", ".join(found["flags"])}
         rows.append(row)
     return without_empty(rows)
+
+
+def _estimate(found: Plain) -> tuple[str, str]:
+    """A value and its interval, with two digits of the interval's width; "" where not determined."""
+    value, low, high = found["value"], found["low"], found["high"]
+    if value is None:
+        return "", ""
+    if low is None or high is None or not high > low:
+        return f"{value:.5g}", ""
+    digits = max(0, 1 - math.floor(math.log10(high - low)))
+    return f"{value:.{digits}f}", f"{low:.{digits}f} to {high:.{digits}f}"
 
 
 _FITTED = {"k": "k", "kd_per_s": "kd (1/s)", "area": "Area"}

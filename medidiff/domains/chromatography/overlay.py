@@ -1,15 +1,16 @@
 """A model laid over a recorded trace, fast enough to follow a hand that turns the column's numbers.
 
     system = turned(named_system("btex"), Knobs(length_m=30, ...))
-    over = overlay(trace, system)            # milliseconds: one simulation, one non-negative least squares
+    over = overlay(trace, system, peaks)     # milliseconds
 
-Areas and a constant baseline are not turned: they are those that fit the data best, so that the eye judges
-times and widths alone.
+Areas are not turned, so that the eye judges times and widths alone: each analyte takes the area of the
+nearest peak of the data, and stays in sight however far it is turned away. Where no peak was found, areas are
+those that fit the data best.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -25,6 +26,7 @@ from medidiff.domains.chromatography.model.oven import Oven
 from medidiff.domains.chromatography.model.retention import FixedRetention
 from medidiff.domains.chromatography.model.system import System
 from medidiff.domains.chromatography.model.units import from_celsius, to_celsius
+from medidiff.domains.chromatography.peaks.table import Peak
 from medidiff.domains.chromatography.simulate import simulate
 from medidiff.domains.chromatography.summary import Peaks
 from medidiff.errors import InputError
@@ -136,8 +138,8 @@ def turned(system: System, knobs: Knobs) -> System:
     )
 
 
-def overlay(trace: Chromatogram, system: System) -> Overlay:
-    """The system's trace on the data's axis, with the areas and the constant that fit the data best.
+def overlay(trace: Chromatogram, system: System, found: Sequence[Peak] = ()) -> Overlay:
+    """The system's trace on the data's axis, with the areas of the peaks that were `found` there.
 
     An axis that is not uniform is interpolated first. Raises InputError for an axis that is no time, for more
     than `MOST_POINTS` points, and what `simulate` raises.
@@ -160,7 +162,11 @@ def overlay(trace: Chromatogram, system: System) -> Overlay:
     if simulation.peaks is None or simulation.transport is None:
         raise InputError("oven", expected="one temperature", got="a programme", fix="Take another system.")
     shapes = simulation.c[:, : len(time_s)]
-    area, baseline = _amounts(shapes, signal)
+    if found:
+        area = _nearest_areas(simulation.peaks.apex_s, found)
+        baseline = float(np.median(signal - area @ shapes))
+    else:
+        area, baseline = _amounts(shapes, signal)
     components = area[:, None] * shapes
     return Overlay(
         time_s,
@@ -173,6 +179,15 @@ def overlay(trace: Chromatogram, system: System) -> Overlay:
         baseline,
         simulation.peaks,
     )
+
+
+def _nearest_areas(apex_s: Array, found: Sequence[Peak]) -> Array:
+    """For each analyte (n,) the area of the peak nearest to its apex, shared where several have the same."""
+    times = np.array([peak.retention_time_s for peak in found])
+    areas = np.maximum([peak.area for peak in found], 0.0)
+    nearest = np.abs(apex_s[:, None] - times).argmin(axis=1)
+    shared = np.bincount(nearest, minlength=len(found))
+    return np.asarray(areas[nearest] / shared[nearest], np.float64)
 
 
 def _amounts(shapes: Array, signal: Array) -> tuple[Array, float]:

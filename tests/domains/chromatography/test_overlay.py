@@ -14,6 +14,7 @@ from medidiff.domains.chromatography.model.injection import GaussianInjection
 from medidiff.domains.chromatography.model.oven import Oven
 from medidiff.domains.chromatography.model.system import System
 from medidiff.domains.chromatography.overlay import MOST_POINTS, knobs_of, overlay, turned
+from medidiff.domains.chromatography.peaks.table import Peak
 from medidiff.domains.chromatography.simulate import simulate
 from medidiff.errors import InputError
 
@@ -39,6 +40,17 @@ def test_areas_and_a_constant_of_any_sign_come_out_as_they_went_in(system: Syste
     assert found.baseline == pytest.approx(baseline, abs=1e-6)
     assert np.abs(found.residual).max() < 1e-5
     assert np.allclose(found.model, found.components.sum(axis=0) + found.baseline)
+
+
+def test_an_analyte_keeps_the_area_of_the_nearest_peak_however_far_it_is_turned(system: System) -> None:
+    """Two peaks for five analytes: the first for what comes before their middle, the second for the rest."""
+    peaks = (Peak(200.0, 1.0, 3.0, 195.0, 205.0), Peak(500.0, 1.0, 6.0, 495.0, 505.0))
+    trace = trace_of(system, baseline=0.3)
+    found = overlay(trace, system, peaks)
+    assert found.area == pytest.approx([1.5, 1.5, 2.0, 2.0, 2.0])
+    assert found.baseline == pytest.approx(0.3, abs=1e-3)
+    hotter = turned(system, replace(knobs_of(system), temperature_c=70.0))
+    assert overlay(trace, hotter, peaks).area.min() > 0
 
 
 def test_an_axis_that_begins_late_and_ends_between_samples_is_kept(system: System) -> None:
