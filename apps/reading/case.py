@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import streamlit as st
 from frame import complain, plain
+from settings import settings
 from viewer import Arm, View, show
 
 from medidiff.errors import InputError, MedidiffError
@@ -17,6 +18,7 @@ from reading.studies import tried, without_case
 SHORTCUTS = "123456789"
 _NARROW = 1000  # CSS pixels: below, the question stands under the images
 _BESIDE, _UNDER = 132, 400  # CSS pixels that the rest of the page needs, beside and under
+_MENU = 44  # and the way to other pages, where there are others
 _LOWEST, _HIGHEST = 480, 1100  # of the viewer, in CSS pixels
 _AREA = 2000  # characters of a comment
 
@@ -34,6 +36,7 @@ def read_case(study: Study, sitting: Sitting, presentation: Presentation, earlie
         if sitting.notice:
             st.info(plain(sitting.notice), icon=":material/info:")
     width, height = sitting.screen or (0, 0)
+    height -= _MENU if settings().study is None else 0
     if width < _NARROW:
         _images(study, sitting, shown, height - _UNDER)
         _ask(sitting, shown, beside=False)

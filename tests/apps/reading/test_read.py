@@ -27,7 +27,6 @@ from medidiff.review.store import place as place_module
 from .conftest import APPS, SECRET_CASE, Draft
 
 PIN = "4711"
-ADVANCED = {"z": 3, "level": 40.0}
 
 
 class Reading:
@@ -369,8 +368,8 @@ def test_a_full_disk_loses_nothing(served: Callable[..., Path], monkeypatch: pyt
     reading = Reading().begin().press("A")
     connect, full = log_module._connect, True
 
-    def limited(path: Path, *, readonly: bool) -> sqlite3.Connection:
-        connection = connect(path, readonly=readonly)
+    def limited(path: Path) -> sqlite3.Connection:
+        connection = connect(path)
         if full:
             connection.execute("PRAGMA max_page_count = 1")  # SQLite makes it the pages that are there
         return connection
