@@ -6,7 +6,8 @@
                 cancel          somebody wants it to end
                 end.json        the exit code, once it ended by itself
                 log             what the worker printed
-                input/          volumes and other files that it reads, under names of our own
+                input/          volumes and other files that it reads, under names of our own; removed when
+                                it is over
                 result/         the run folder, whole or absent
 
 A state is read from these files alone, so that it survives any process that looks.
@@ -82,7 +83,7 @@ class Job:
 
 def folder_of(jobs: Path, id: str) -> Path:
     """The folder of a job. InputError for an id that names none, or could never: it may come from a URL."""
-    if not isinstance(id, str) or not _ID.fullmatch(id) or not (jobs / id / JOB).is_file():
+    if not isinstance(id, str) or not _ID.fullmatch(id) or not (jobs / id).is_dir():
         raise InputError(
             "job",
             expected="one that is kept here",
@@ -137,7 +138,7 @@ def state_of(folder: Path) -> State:
         return "done"
     if (folder / CANCEL).exists():
         return "cancelled"
-    return "lost" if worker is not None else "waiting"
+    return "waiting" if worker is None and (folder / JOB).is_file() else "lost"
 
 
 def worker_of(folder: Path) -> Process | None:
