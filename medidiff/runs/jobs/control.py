@@ -47,7 +47,7 @@ from medidiff.runs.jobs.folder import (
     state_of,
     worker_of,
 )
-from medidiff.runs.jobs.process import Process
+from medidiff.runs.jobs.process import Process, environment
 from medidiff.runs.plain import write_json
 from medidiff.runs.result import Writable
 
@@ -201,7 +201,7 @@ def _start(jobs: Path, folder: Path) -> None:
         worker = subprocess.Popen(
             command,
             cwd=folder,
-            env=_environment(),
+            env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -215,15 +215,6 @@ def _start(jobs: Path, folder: Path) -> None:
             worker.wait()
             raise
     threading.Thread(target=_reap, args=(worker, jobs), daemon=True).start()
-
-
-def _environment() -> dict[str, str]:
-    """Ours; where Python looks for packages does not depend on the folder that a worker runs in."""
-    found = os.environ.get("PYTHONPATH")
-    if not found:
-        return dict(os.environ)
-    places = os.pathsep.join(os.path.abspath(place) for place in found.split(os.pathsep))
-    return {**os.environ, "PYTHONPATH": places}
 
 
 def _known(pid: int) -> Process:
