@@ -62,7 +62,7 @@ def draft(tmp_path: Path, home: Path) -> Draft:
     def make(kind: str = "pairs", *changes: str) -> Drafted:
         folder = tmp_path / "study"
         run = write_run(tmp_path / "source")
-        protocol = new_study(folder, [run], ARMS, kind=kind, window=(40, 400), seed=7)  # type: ignore[arg-type]
+        protocol = new_study(folder, [run], ARMS, kind=kind, window=(40, 400), seed=7)  # type: ignore[arg-type]  # a word of the test
         text = protocol.read_text(encoding="utf-8")
         for old, new in zip(
             ("id: case0", "minimum_display: 2 s", *changes[::2]),
