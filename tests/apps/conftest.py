@@ -79,7 +79,8 @@ def free_port() -> int:
 
 def start_server(home: Path, *words: str) -> Server:
     """Start `medidiff app` with its own data folder, and wait until it answers."""
-    environment = {**os.environ, "XDG_DATA_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    places = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "XDG_DATA_HOME": str(home), "PYTHONPATH": places}
     command = [sys.executable, "-m", "medidiff", "app", "--json", "--no-browser", *words]
     if "--port" not in words:
         command += ["--port", str(free_port())]
