@@ -42,10 +42,12 @@ def server(app_server: StartServer) -> Server:
 
 
 def ask(
-    server: Server, path: str, *, method: str = "GET", **headers: str
+    server: Server, path: str, *, method: str = "GET", body: bytes | None = None, **headers: str
 ) -> tuple[int, dict[str, str], bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-    connection.request(method, path, headers={name.replace("_", "-"): text for name, text in headers.items()})
+    connection.request(
+        method, path, body, headers={name.replace("_", "-"): text for name, text in headers.items()}
+    )
     answer = connection.getresponse()
     found = answer.status, {name.lower(): text for name, text in answer.getheaders()}, answer.read()
     connection.close()
@@ -120,24 +122,6 @@ def test_it_listens_to_this_machine_alone(server: Server) -> None:
         socket.create_connection(("127.0.0.2", server.port), timeout=5)
 
 
-def test_an_upload_past_the_limit_is_refused_unread(server: Server) -> None:
-    """A body of 501 MB is announced; the server says no before it is sent."""
-    _, headers, _ = ask(server, "/_stcore/health")
-    found = re.search(r"_streamlit_xsrf=([^;]+)", headers["set-cookie"])
-    assert found is not None
-    status, _, _ = ask(
-        server,
-        "/_stcore/upload_file/a/b",
-        method="PUT",
-        Content_Length=str(501 << 20),
-        Content_Type="multipart/form-data; boundary=x",
-        X_Xsrftoken=found[1],
-        Cookie=f"_streamlit_xsrf={found[1]}",
-    )
-    assert status in (400, 413)
-    assert ask(server, "/_stcore/health")[0] == 200
-
-
 class Given(io.BytesIO):
     """As Streamlit hands an upload over."""
 
@@ -162,24 +146,67 @@ def zip_of_zeros() -> bytes:
     return packed.getvalue()
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        header_of(30000, 30000, 60),
-        gzip.compress(header_of(30000, 30000, 60)),
-        gzip.compress(header_of(512, 512, 600) + b"\0" * (300 << 20), 1),
-        zip_of_zeros(),
-        b"",
-        b"GIF89a" + b"\0" * 100,
-    ],
-    ids=["header of 100 GB", "packed header", "gzip", "zip", "empty", "picture"],
-)
+BOMBS = {
+    "header of 100 GB": header_of(30000, 30000, 60),
+    "packed header": gzip.compress(header_of(30000, 30000, 60)),
+    "gzip": gzip.compress(header_of(512, 512, 600) + b"\0" * (300 << 20), 1),
+    "zip": zip_of_zeros(),
+}
+NO_IMAGES = {"empty": b"", "picture": b"GIF89a" + b"\0" * 100}
+
+
+@pytest.mark.parametrize("content", [*BOMBS.values(), *NO_IMAGES.values()], ids=[*BOMBS, *NO_IMAGES])
 def test_a_bomb_is_refused_in_one_line(content: bytes) -> None:
     from serving.uploads import volume_from_upload
 
     with pytest.raises(InputError) as error:
         volume_from_upload(Given(content))
     assert "CANARY" not in str(error.value)
+
+
+def test_uploads_to_the_server_are_bounded_and_bombs_leave_it_alive(server: Server, page: Page) -> None:
+    """As a person gives them; what the page's own session may send, and how much memory a bomb takes."""
+    most = 0.0
+    for name, content in BOMBS.items():
+        page.goto(server.url)
+        page.get_by_test_id("stButtonGroup").get_by_text("My file").click(timeout=60_000)
+        before = memory_mib(server, "VmRSS")
+        with page.expect_request(re.compile("upload_file")) as asked:
+            page.locator("input[type=file]").set_input_files(
+                {"name": f"{name}.nii.gz", "mimeType": "application/gzip", "buffer": content}
+            )
+        page.get_by_test_id("stAlertContentError").filter(has_text="expected").wait_for(timeout=60_000)
+        most = max(most, memory_mib(server, "VmHWM") - before)
+    assert most < 300
+
+    known = "; ".join(f"{cookie['name']}={cookie['value']}" for cookie in page.context.cookies())
+    path = asked.value.url.partition(str(server.port))[2]
+
+    def put(path: str, announced: int | None = None) -> int:
+        length = {} if announced is None else {"Content_Length": str(announced)}
+        return ask(
+            server,
+            path,
+            method="PUT",
+            body=b'--x\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\n1\r\n--x--\r\n',
+            Content_Type="multipart/form-data; boundary=x",
+            X_Xsrftoken=asked.value.headers["x-xsrftoken"],
+            Cookie=known,
+            **length,
+        )[0]
+
+    assert put(path) == 204  # this session may; so what follows is refused for its size alone
+    assert put(path, 500 << 20 | 1) == 413
+    assert put("/_stcore/upload_file/a/b") == 400
+    assert ask(server, "/_stcore/health")[0] == 200
+
+
+def memory_mib(server: Server, what: str) -> float:
+    """Of the server itself, the one child of `medidiff app`: VmRSS now, VmHWM at its highest."""
+    pid = server.process.pid
+    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    status = Path(f"/proc/{child}/status").read_text()
+    return int(re.search(rf"{what}:\s+(\d+) kB", status)[1]) / 1024  # type: ignore[index]  # it is there
 
 
 def test_an_upload_becomes_the_volume_it_holds(tmp_path: Path) -> None:
