@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import http.client
 import io
+import os
+import pty
 import re
 import signal
 import socket
@@ -22,6 +25,8 @@ from medidiff.cli.verbs.app import FLAGS
 from medidiff.errors import InputError
 from medidiff.io import Volume
 from medidiff.runs.jobs import Job, read_job, start_job
+
+from .conftest import free_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -100,6 +105,24 @@ def test_every_answer_tells_the_browser_what_to_refuse(server: Server, path: str
         assert headers["x-content-type-options"] == "nosniff"
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert "access-control-allow-origin" not in headers
+
+
+def test_no_text_becomes_a_script(server: Server, page: Page, watched: Watched) -> None:
+    """In the browser, where it counts: the policy's own words are easily misread."""
+    policy = ask(server, "/")[1]["content-security-policy"]
+    (scripts,) = (part for part in policy.split("; ") if part.startswith("script-src"))
+    assert re.fullmatch(r"script-src 'self' blob:( 'sha256-[\w+/]{43}=')+", scripts)
+    page.goto(server.url)
+    page.locator(".viewer[data-drawn]").wait_for(timeout=60_000)  # a component, which comes as a blob
+    assert watched.faults == []
+    page.evaluate(
+        """() => { const made = document.createElement('script'); made.textContent = 'window.planted = 1';
+        document.body.append(made); setTimeout("window.planted = 2"); }"""
+    )
+    page.wait_for_timeout(500)
+    assert page.evaluate("typeof window.planted") == "undefined"
+    assert len(watched.faults) == 2
+    watched.faults.clear()
 
 
 def test_voxels_need_a_token_that_exists(server: Server) -> None:
@@ -255,6 +278,52 @@ def test_an_open_address_needs_a_word(capsys: pytest.CaptureFixture[str]) -> Non
     assert "--i-understand-no-login" in capsys.readouterr().err
 
 
+def test_an_address_that_hosts_cannot_be_compared_with_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    from medidiff.cli.main import main
+
+    assert main(["app", "--address", "::1", "--i-understand-no-login"]) == 2
+    assert "IPv4" in capsys.readouterr().err
+
+
+def test_a_configuration_in_the_current_folder_is_not_obeyed(app_server: StartServer, tmp_path: Path) -> None:
+    """It may be a folder of downloads; this one would move every page, and with it what the gate guards."""
+    (tmp_path / ".streamlit").mkdir()
+    (tmp_path / ".streamlit" / "config.toml").write_text('[server]\nbaseUrlPath = "elsewhere"\n')
+    server = app_server(home=tmp_path)
+    assert ask(server, "/_stcore/health")[0] == 200
+    assert ask(server, "/elsewhere/_stcore/health")[2] != b"ok"
+
+
+def test_a_token_is_never_in_the_words_of_a_browser(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Every user of the machine can read the command lines of all programs."""
+    from medidiff.cli.main import main
+    from medidiff.cli.verbs import app
+
+    class Ended:
+        returncode = 0
+
+        def wait(self, seconds: float | None = None) -> int:
+            return 0
+
+        def kill(self) -> None:
+            pass
+
+    opened: list[str] = []
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr(app, "_start", lambda *words, **more: Ended())
+    monkeypatch.setattr(app, "_wait_until_ready", lambda *words: None)
+    for words, count in (([], 1), (["--token"], 1)):
+        main(["app", "--port", "8739", *words])
+        assert len(opened) == count
+    assert "token" not in opened[0]
+    assert "?token=" in capsys.readouterr().out
+
+
 def test_without_streamlit_the_line_installs_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -269,8 +338,9 @@ def test_a_token_guards_every_path_and_leaves_the_address(app_server: StartServe
     server = app_server("--token")
     query = server.address.removeprefix(server.url.rstrip("/"))
     assert re.fullmatch(r"/\?token=[\w-]{32}", query)
-    for path in [*PATHS, "/?token=wrong", "/static/js/index.js"]:
-        assert ask(server, path)[0] == 403
+    for path in [*PATHS, "/?token=wrong", *streamlits_routes()]:
+        for method in ("GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE"):
+            assert ask(server, path, method=method)[0] == 403
     assert knock(server) == 403
 
     status, headers, _ = ask(server, f"/compare{query[1:]}&job=1")
@@ -298,6 +368,32 @@ def test_server_and_jobs_end_within_three_seconds(app_server: StartServer, numbe
     assert not first.result.exists()
     assert list(first.folder.glob(".medidiff*")) == []
     assert server.process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
+
+
+def test_ctrl_c_in_a_terminal_is_one_line(tmp_path: Path) -> None:
+    """The terminal sends it to all in the foreground at once, and a hasty person sends it thrice."""
+    environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    pid, terminal = pty.fork()
+    if pid == 0:
+        words = [sys.executable, "-m", "medidiff", "app", "--no-browser", "--port", str(free_port())]
+        os.execve(sys.executable, words, environment)
+    shown = b""
+    while b"Ctrl-C ends it" not in shown:
+        shown += os.read(terminal, 4096)
+    began = time.monotonic()
+    for _ in range(3):
+        os.write(terminal, b"\x03")
+        time.sleep(0.1)
+    with contextlib.suppress(OSError):  # the end of a terminal
+        while block := os.read(terminal, 4096):
+            shown += block
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    os.close(terminal)
+    assert time.monotonic() - began < END_SECONDS
+    assert code == 130
+    assert b"Traceback" not in shown
+    lines = [line for line in shown.decode().replace("^C", "").splitlines() if line]
+    assert lines[2:] == ["medidiff: interrupted; the app and its jobs have ended."]
 
 
 def test_after_a_kill_the_job_goes_on_and_the_next_server_finds_it(app_server: StartServer) -> None:
@@ -364,6 +460,17 @@ def test_readers_reach_nothing_but_their_page(
             assert page.get_by_role("link", name=title).count() == 0
     watched.faults.clear()  # Streamlit says on the console that these pages do not exist: so it should be
     assert ask(server, "/_stcore/upload_file/a/b", method="PUT")[0] == 403
+
+
+def streamlits_routes() -> list[str]:
+    """An address of every route that Streamlit's server has."""
+    from streamlit.web.server.starlette import starlette_routes
+
+    found = [
+        text for name, text in vars(starlette_routes).items() if name.startswith(("_ROUTE_", "BASE_ROUTE_"))
+    ]
+    assert len(found) > 8
+    return ["/" + re.sub(r"\{[^}]*\}", "x", path) for path in [*found, "static/js/index.js", "auth/login"]]
 
 
 def slow_job(server: Server) -> Job:
