@@ -350,6 +350,34 @@ def test_jobs_are_shown_when_their_folder_cannot_be_written(
         start_job(jobs, QUICK, title="y")
 
 
+def test_a_job_ends_when_no_word_can_be_left(
+    jobs: Path, slow: Callable[[], Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk became read-only for who cancels: a signal needs none. One that waits has nobody to signal."""
+    first, second = until(jobs, slow().id, at_work), slow()
+
+    def refused(path: Path, **how: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "touch", refused)
+    with pytest.raises(OutputError):
+        cancel_job(jobs, second.id)
+    cancel_job(jobs, first.id)
+    assert until(jobs, first.id, over).state == "cancelled"
+    monkeypatch.undo()
+    cancel_job(jobs, second.id)
+
+
+def test_a_result_that_cannot_be_written_is_told_without_a_log(jobs: Path) -> None:
+    """A full disk takes no line of the log; the exit code is what is left to tell."""
+    job = until(jobs, start_job(jobs, QUICK, title="x").id, over)
+    (job.folder / "end.json").write_text('{"code": 5}')
+    (job.folder / "log").write_text("")
+    assert read_job(jobs, job.id).message == "its result could not be written: the disk may be full."
+    (job.folder / "end.json").write_text('{"code": 1}')
+    assert read_job(jobs, job.id).message == "it failed without a word."
+
+
 def test_a_worker_finds_packages_where_its_starter_did(jobs: Path, tmp_path: Path) -> None:
     """PYTHONPATH=. means another folder where a job runs."""
     code = (

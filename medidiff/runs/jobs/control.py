@@ -163,9 +163,11 @@ def stop_jobs(jobs: Path, *, seconds: float = STOP_SECONDS) -> None:
 
     Nothing half-written stays.
     """
-    with queue_lock(jobs):
+    with contextlib.ExitStack() as alone:
+        with contextlib.suppress(OutputError):  # on a disk that cannot be written nobody starts a job
+            alone.enter_context(queue_lock(jobs))
         folders = [jobs / id for id in job_ids(jobs)]
-        ending = [folder for folder in folders if _cancel(folder) and _terminate(folder)]
+        ending = [folder for folder in folders if _ends(folder)]
     deadline = time.monotonic() + seconds
     while any(_at_work(folder) for folder in ending) and time.monotonic() < deadline:
         time.sleep(_TICK_SECONDS)
@@ -174,7 +176,7 @@ def stop_jobs(jobs: Path, *, seconds: float = STOP_SECONDS) -> None:
     deadline = time.monotonic() + _DEATH_SECONDS
     while any(_at_work(folder) for folder in ending) and time.monotonic() < deadline:
         time.sleep(_TICK_SECONDS)
-    with queue_lock(jobs):
+    with contextlib.suppress(OutputError), queue_lock(jobs):
         for folder in folders:
             _clean(folder)
 
@@ -260,12 +262,23 @@ def _clean(folder: Path) -> None:
 
 
 def _cancel(folder: Path) -> bool:
-    """Leave word that a job is to end; False when it is over already."""
+    """Leave word that a job is to end, or a signal where no word can be written; False when it is over."""
     if state_of(folder) not in ("waiting", "running"):
         return False
-    with writable(folder):
-        (folder / CANCEL).touch(exist_ok=True)
+    try:
+        with writable(folder):
+            (folder / CANCEL).touch(exist_ok=True)
+    except OutputError:
+        if not _terminate(folder):
+            raise
     return True
+
+
+def _ends(folder: Path) -> bool:
+    """Whether a worker was told to end; one that waits is cancelled, if that can be written."""
+    with contextlib.suppress(OutputError):
+        return _cancel(folder) and _terminate(folder)
+    return False
 
 
 def _escalate_until_over(folder: Path) -> None:
@@ -303,6 +316,8 @@ def _terminate(folder: Path) -> bool:
         (folder / TERMINATED).touch(exist_ok=False)
     except FileExistsError:
         return True
+    except OSError:  # once at least, where the disk is full or read-only
+        pass
     worker.signal_group(signal.SIGTERM)
     return True
 

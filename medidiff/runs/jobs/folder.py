@@ -45,7 +45,8 @@ JOB_SCHEMA = "medidiff.job/1"
 _ID = re.compile(r"[0-9a-f]{16}")
 _LOG_TAIL_BYTES = 4096
 _LOST = "it ended without a word: killed, out of memory, or the machine was switched off."
-_SOME_FAILED, _INTERRUPTED = 7, (130, 143)  # as in the command line's table of exit codes
+_UNWRITTEN = "its result could not be written: the disk may be full."
+_OUTPUT, _SOME_FAILED, _INTERRUPTED = 5, 7, (130, 143)  # as in the command line's table of exit codes
 
 
 @dataclass(frozen=True)
@@ -187,11 +188,14 @@ def _state_of_code(code: int) -> State:
 def _message(folder: Path, state: State) -> str:
     if state == "lost":
         return _LOST
-    return _last_error(folder / LOG) if state == "failed" else ""
+    if state != "failed":
+        return ""
+    full = read_plain(folder / END).get("code") == _OUTPUT
+    return _last_error(folder / LOG) or (_UNWRITTEN if full else "it failed without a word.")
 
 
 def _last_error(log: Path) -> str:
-    """What the error door said: its one line is the last that begins so."""
+    """What the error door said, its one line, the last that begins so; "" where it could say nothing."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - _LOG_TAIL_BYTES))
@@ -199,7 +203,7 @@ def _last_error(log: Path) -> str:
     except OSError:
         lines = []
     said = [line.removeprefix("medidiff: ") for line in lines if line.startswith("medidiff: ")]
-    return said[-1].removeprefix("error: ") if said else "it failed without a word."
+    return said[-1].removeprefix("error: ") if said else ""
 
 
 def _whole(value: Any) -> int:
