@@ -198,3 +198,20 @@ def _holds(path: Path, text: str) -> bool:
     content = path.read_bytes()
     content += gzip.decompress(content) if content.startswith(b"\x1f\x8b") else b""
     return any(text.encode(code) in content for code in ("utf-8", "utf-16-le"))
+
+
+def test_an_unfinished_study_that_is_unblinded_is_told(
+    here: Path, said: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    draft(here, said)
+    said(0, "freeze", "s")
+    study = open_study(here / "s")
+    reader = study.sign_in("R01", "4711", new=True)
+    shown = study.next(reader)
+    assert isinstance(shown, Presentation)
+    study.answer(reader, shown, "A", seconds=3.0)
+    study.log.close()
+    assert main(["review", "unblind", "s", "--reason", "no time"]) == 0
+    told = capsys.readouterr().err
+    assert "closed with 1 of 5 planned readers" in told
+    assert "reader 1 was closed out after 1 of 10" in told

@@ -85,6 +85,12 @@ def test_a_folder_with_something_in_it_is_not_overwritten(draft: Path, run: Path
         ("repeats: 0.5", "repeat: 0.5", "repeat: "),
         ("kind: superiority ", "kind: non-inferiority ", "hypothesis: "),
         ("than: tv", "than: fbp", "the whole: "),
+        # From 0.5 on the bound lies at 0 or below, and an arm that nobody prefers would pass.
+        (
+            "kind: superiority ",
+            "kind: non-inferiority\n  margin: 0.5 ",
+            "the whole: expected a margin below 0.5",
+        ),
         ("washout: 0 s", "washout: 14", "washout: "),
         ("alpha: 0.025", "alpha: 5", "alpha: "),
         ("slices: [1, 2]", "slices: [2, 1]", "cases.1.slices: "),
@@ -115,3 +121,23 @@ def test_times_carry_their_unit(text: str, seconds: float) -> None:
 def test_times_without_a_known_unit_are_refused(text: object) -> None:
     with pytest.raises(ValueError, match="unit"):
         seconds_of(text)
+
+
+@pytest.mark.parametrize(("margin", "fits"), [("3.9", True), ("4", False)])
+def test_a_margin_of_scores_lies_within_the_scale(
+    tmp_path: Path, run: Path, edited: Callable[..., Path], margin: str, fits: bool
+) -> None:
+    protocol = new_study(tmp_path / "scale", [run], ["tv", "diffusion"], kind="likert")
+    edited(protocol, "kind: superiority", "kind: non-inferiority", "# margin: 0.5", f"margin: {margin}")
+    if fits:
+        assert read_protocol(protocol.parent)[0].hypothesis.margin == float(margin)
+    else:
+        with pytest.raises(InputError, match="a margin below 4"):
+            read_protocol(protocol.parent)
+
+
+def test_the_margin_of_a_draft_needs_only_its_mark_taken_away(
+    draft: Path, edited: Callable[..., Path]
+) -> None:
+    edited(draft / "protocol.yaml", "kind: superiority", "kind: non-inferiority", "# margin:", "margin:")
+    assert read_protocol(draft)[0].hypothesis.margin == 0.1
