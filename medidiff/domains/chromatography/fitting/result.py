@@ -106,7 +106,9 @@ def fit_chromatogram(
 
 
 def _found(system: str | Path | System) -> System:
-    from medidiff.domains.chromatography.model.shipped import find_system  # pydantic, where a file is read
+    from medidiff.domains.chromatography.model.stored.shipped import (
+        find_system,  # pydantic, where a file is read
+    )
 
     return find_system(system)
 
