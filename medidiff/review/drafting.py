@@ -24,6 +24,7 @@ from medidiff.io.nifti import read_nifti
 from medidiff.io.opening import is_folder
 from medidiff.io.orientation import to_canonical
 from medidiff.review.protocol import FEWEST_CASES, KINDS, PROTOCOL, SCHEMA, Kind
+from medidiff.review.store.place import refuse_used
 from medidiff.runs.plain import read_json
 
 DEFAULT_WINDOWS = {"HU": (-600.0, 1500.0)}
@@ -79,6 +80,7 @@ def new_study(
             fix="Take more cases; fewer cannot tell arms apart.",
             argument=True,
         )
+    refuse_used(folder)
     found = [_look(folder, Path(run), arms) for run in runs]
     if any(run.files != found[0].files for run in found):
         raise InputError(

@@ -38,7 +38,7 @@ from medidiff.review.store import (
     verify_log,
 )
 from medidiff.review.store.merge import join_logs
-from medidiff.review.store.place import refuse_network
+from medidiff.review.store.place import refuse_network, refuse_used
 from medidiff.review.store.presence import hold
 from medidiff.review.study import Study
 from medidiff.runs.plain import write_json
@@ -99,6 +99,7 @@ def merge_studies(out: Path | str, folders: Sequence[Path | str], *, separate: b
     folder that is not empty. The sources are not changed.
     """
     out, places = Path(out), [Path(folder) for folder in folders]
+    refuse_used(out)
     if len(places) < 2:
         raise InputError(
             "studies", expected="two or more", got=f"{len(places)}", fix="Name each copy.", argument=True

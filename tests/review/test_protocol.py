@@ -75,8 +75,9 @@ def test_a_run_without_an_arm_and_too_few_slices_are_refused(tmp_path: Path, run
 
 
 def test_a_folder_with_something_in_it_is_not_overwritten(draft: Path, run: Path) -> None:
-    with pytest.raises(OutputError):
+    with pytest.raises(OutputError) as error:
         new_study(draft, [run], ["tv", "diffusion"])
+    assert error.value.fix == "Name a new folder for the study."  # there is no --overwrite
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ def read_key(study: str) -> bytes:
     if len(key) != _KEY_BYTES:
         raise MissingError(
             "key of the study",
-            expected=f"the file {path.name} in medidiff's data folder (review/keys)",
+            expected=f"the file {path.name} in medidiff's data folder (by default ~/.local/share/medidiff/review/keys)",
             got="none that can be read",
             fix="Copy it from the machine that froze the study, to the same folder.",
         )
