@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from medidiff.atomic import writable, writing_file
+from medidiff.review.design.protocol import Protocol
 from medidiff.review.presentation import CANNOT, TIE, choices
-from medidiff.review.protocol import Protocol
 from medidiff.review.store import Head, Reading, Row
 from medidiff.review.study import Study
 from medidiff.runs.plain import to_plain, write_json

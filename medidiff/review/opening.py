@@ -13,7 +13,7 @@ from medidiff.atomic import rehearse_files, writing_folder
 from medidiff.errors import InputError
 from medidiff.io.limits import Limits
 from medidiff.progress import Report, silent
-from medidiff.review.cases import (
+from medidiff.review.design.cases import (
     IMAGES,
     MANIFEST,
     Manifest,
@@ -22,7 +22,7 @@ from medidiff.review.cases import (
     plain_manifest,
     read_manifest,
 )
-from medidiff.review.protocol import PROTOCOL, read_protocol
+from medidiff.review.design.protocol import PROTOCOL, read_protocol
 from medidiff.review.store import (
     Fault,
     Head,

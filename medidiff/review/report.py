@@ -10,9 +10,9 @@ import numpy as np
 
 from medidiff.atomic import writable, writing_file
 from medidiff.errors import InputError
+from medidiff.review.design.protocol import Protocol
 from medidiff.review.export import answer_rows
 from medidiff.review.presentation import CANNOT, TIE
-from medidiff.review.protocol import Protocol
 from medidiff.review.statistics import AnswerTable, Plan, study_figure, summarise
 from medidiff.review.store import Reading
 from medidiff.review.study import Study

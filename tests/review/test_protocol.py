@@ -9,7 +9,7 @@ import pytest
 
 from medidiff.errors import InputError, OutputError
 from medidiff.review import freeze_study, new_study, read_protocol
-from medidiff.review.protocol import seconds_of
+from medidiff.review.design.protocol import seconds_of
 
 
 def test_a_draft_is_a_protocol_that_can_be_frozen(draft: Path) -> None:

@@ -147,8 +147,8 @@ def read_key(study: str) -> bytes:
     if len(key) != _KEY_BYTES:
         raise MissingError(
             "key of the study",
-            expected=f"the file {path.name} in medidiff's data folder (by default ~/.local/share/medidiff/review/keys)",
+            expected=f"the file {path.name} in medidiff's data folder",
             got="none that can be read",
-            fix="Copy it from the machine that froze the study, to the same folder.",
+            fix="Copy it from where the study was frozen (by default ~/.local/share/medidiff/review/keys).",
         )
     return key

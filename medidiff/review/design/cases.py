@@ -30,7 +30,7 @@ from medidiff.io.orientation import to_canonical
 from medidiff.io.reading import read_volume
 from medidiff.io.volume import Units, Volume
 from medidiff.progress import Progress, Report, silent
-from medidiff.review.protocol import Case, Protocol
+from medidiff.review.design.protocol import Case, Protocol
 from medidiff.runs.plain import check_regular, read_json
 
 MANIFEST, IMAGES = "frozen.json", "images"

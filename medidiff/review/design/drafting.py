@@ -23,7 +23,7 @@ from medidiff.io.limits import Limits
 from medidiff.io.nifti import read_nifti
 from medidiff.io.opening import is_folder
 from medidiff.io.orientation import to_canonical
-from medidiff.review.protocol import FEWEST_CASES, KINDS, PROTOCOL, SCHEMA, Kind
+from medidiff.review.design.protocol import FEWEST_CASES, KINDS, PROTOCOL, SCHEMA, Kind
 from medidiff.review.store.place import refuse_used
 from medidiff.runs.plain import read_json
 
