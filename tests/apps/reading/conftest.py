@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from medidiff.review.protocol import Kind
+from medidiff.review.design.protocol import Kind
 
 pytest.importorskip("streamlit", reason="the app needs pip install 'medidiff[apps]'")
 

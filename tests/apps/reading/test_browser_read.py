@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from medidiff.review.cases import read_manifest
+from medidiff.review.design.cases import read_manifest
 
 from .conftest import APPS, ARMS, CANARIES, SECRET_CASE, write_run
 from .leaks import Heard
