@@ -111,9 +111,12 @@ def app_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer
             server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium; without one the test is skipped, or fails with MEDIDIFF_REQUIRE_BROWSER=1."""
+    """Debian's Chromium; without one the test is skipped, or fails with MEDIDIFF_REQUIRE_BROWSER=1.
+
+    One a module: Playwright keeps an event loop running in this thread, which other tests must not meet.
+    """
     problem = "" if os.path.exists(CHROMIUM) else f"no {CHROMIUM}"
     with contextlib.ExitStack() as stack:
         if not problem:

@@ -384,6 +384,7 @@ def test_a_full_disk_is_one_message_and_loses_nothing(log: Log) -> None:
 
 _READONLY = """
 import encodings.ascii, fcntl, os, sys  # before the Python of another user is out of reach
+import numpy.random
 from medidiff.errors import MedidiffError
 from medidiff.review import open_study, state_of, verify_study, export_study
 os.setuid(65534)

@@ -172,6 +172,7 @@ def _result(
     report["methods"] = {
         "kinetic": {
             "output": FIT,
+            "analytes": [analyte.name for analyte in fit.analytes],
             "evaluations": fit.minimum.best.evaluations,
             "converged": fit.converged,
             "noise_sigma": fit.covariance.sigma,
