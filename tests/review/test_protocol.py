@@ -99,6 +99,8 @@ def test_a_folder_with_something_in_it_is_not_overwritten(draft: Path, run: Path
         ("id: case02", "id: '../case'", "cases.2.id: "),
         ("question: ", "question: [", "something else"),
         ("schema: medidiff.review/1", "schema: medidiff.review/2", "schema: "),
+        ("alpha: 0.025", "alpha: 0.025\nalpha: 0.2", "two lines of alpha"),
+        ("than: tv", "than: tv\n  than: tv", "two lines of than"),
     ],
 )
 def test_what_does_not_fit_is_named(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal, get_args
 
@@ -203,12 +204,33 @@ def read_protocol(folder: Path) -> tuple[Protocol, str]:
     check_regular(path, _MOST_BYTES)
     try:
         content = path.read_bytes()
-        found = yaml.safe_load(content.decode("utf-8"))
+        text = content.decode("utf-8")
+        found = yaml.safe_load(text)
+        _refuse_twice(yaml.compose(text, Loader=yaml.SafeLoader))
         return Protocol.model_validate(found), hashlib.sha256(content).hexdigest()
     except ValidationError as error:
         raise _refused(f"a study protocol ({SCHEMA})", _first(error)) from None
     except (OSError, ValueError, yaml.YAMLError, RecursionError):
         raise _refused("YAML text", "something else") from None
+
+
+def _refuse_twice(root: yaml.Node | None) -> None:
+    """Raise InputError for a key that stands twice: YAML would take the last and pass over the first."""
+    waiting, seen = [root], set[int]()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:  # an alias leads to one node from many places
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+        elif isinstance(node, yaml.MappingNode):
+            keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            twice = [key for key, count in Counter(keys).items() if count > 1]
+            if twice:
+                name = twice[0] if twice[0].isidentifier() else "one key"
+                raise _refused("each key once", f"two lines of {name}")
+            waiting += [value for _, value in node.value]
 
 
 def _first(error: ValidationError) -> str:

@@ -119,7 +119,7 @@ def rows(folder: Path, kind: str) -> list[dict[str, Any]]:
 
 def test_a_study_from_the_first_page_to_the_last(served: Callable[..., Path], shows: Shows) -> None:
     """Ten presentations: one for training, six, three again. Each answer is one row, in order."""
-    folder = served("pairs", "question: ", 'instructions: "Look at *vessels* [first](x)."\nquestion: ')
+    folder = served("pairs", 'instructions: ""', 'instructions: "Look at *vessels* [first](x)."')
     reading = Reading()
     assert "Look at \\*vessels\\* \\[first\\]\\(x\\)." in reading.text  # its own words, and no markup
     reading.begin()
@@ -177,7 +177,7 @@ def test_the_display_check_is_recorded_once_a_session(served: Callable[..., Path
 
 def test_a_window_below_the_protocols_stops_the_reader(served: Callable[..., Path]) -> None:
     """1280 x 800 where 1400 are asked for."""
-    served("pairs", "window: {", "screen: {width: 1400, height: 700}\nwindow: {")
+    served("pairs", "screen: {width: 800, height: 600}", "screen: {width: 1400, height: 700}")
     reading = Reading().sign_in()
     for control in reading.test.segmented_control:
         control.set_value("top left")
