@@ -83,7 +83,11 @@ def _trace() -> Chromatogram | None:
 
 def _system() -> System | None:
     """The shipped column, or the one that a YAML file describes."""
-    own = st.toggle("My own column (YAML)", key="system-own")
+    own = st.toggle(
+        "My own column (YAML)",
+        key="system-own",
+        help="Column, gas, temperature and analytes in one file, as `medidiff chromatography` takes it.",
+    )
     if not own:
         return shipped_system()
     upload = st.file_uploader("System file", type=["yaml", "yml"], key="system-upload")
@@ -119,7 +123,11 @@ def _knobs(system: System) -> Knobs | None:
         carrier=carrier,
         injection_width_s=width,
     )
-    if not st.toggle("Set k by hand", key=f"by-hand-{key}", help="Else k follows from temperature and film."):
+    if not st.toggle(
+        "Set k by hand",
+        key=f"by-hand-{key}",
+        help="k: retention factor. Otherwise it follows from temperature and film.",
+    ):
         return knobs
     at = turned(system, own).transport()
     k = {
@@ -178,7 +186,7 @@ def _named(retention_s: float, over: Overlay) -> str:
 
 def _fit(digest: str, trace: Chromatogram, system: System) -> None:
     """The fit from the knobs' present place, when asked for."""
-    st.write("k, kd and area of every analyte at once, with 95 % intervals, from where the knobs stand.")
+    st.write("k, kd and area of every analyte at once, with 95 % intervals, starting from the sliders.")
     asked = (digest, system.digest)
     if st.button("Fit", type="primary", key="fit"):
         st.session_state["fitted"] = asked
@@ -203,5 +211,5 @@ def _residuals(document: FitDocument) -> None:
     st.vega_lite_chart(curves, charts.residual_chart("residual / σ"), theme=None, width="stretch")
 
 
-head("Chromatogram", "A gas chromatograph's model over a recorded trace: turn the column, then fit.")
+head("Chromatogram", "A gas chromatograph's model over a recorded trace: set the column, then fit.")
 main()
