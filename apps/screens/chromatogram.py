@@ -156,10 +156,12 @@ def _overlay(over: Overlay, unit: str) -> None:
     ]
     curves = charts.frame(over.time_s, [over.signal, over.model, *height], by=over.signal)
     span = (float(over.signal.min()), float(over.signal.max()))
-    chart = charts.overlay_chart(over.names, tops, unit, span)
+    chart = charts.overlay_chart(over.names, tops, unit, span, over.time_s)
     st.vega_lite_chart(curves, chart, theme=None, width="stretch")
     rest = charts.frame(over.time_s, [over.residual], by=over.residual)
-    st.vega_lite_chart(rest, charts.residual_chart("residual"), theme=None, width="stretch")
+    st.vega_lite_chart(
+        rest, charts.residual_chart("residual", over.time_s, over.residual), theme=None, width="stretch"
+    )
     least = min((value for *_, value in over.peaks.neighbours), default=None)
     tiles = st.columns(3)
     tiles[0].metric("Residual, of the signal's range", f"{100 * over.rms:.2f} %")
@@ -208,7 +210,12 @@ def _residuals(document: FitDocument) -> None:
     fit = document.fit
     noise = fit.covariance.sigma or 1.0
     curves = charts.frame(fit.trace.time_s, [fit.residual / noise], by=fit.residual)
-    st.vega_lite_chart(curves, charts.residual_chart("residual / σ"), theme=None, width="stretch")
+    st.vega_lite_chart(
+        curves,
+        charts.residual_chart("residual / σ", fit.trace.time_s, fit.residual / noise),
+        theme=None,
+        width="stretch",
+    )
 
 
 head("Chromatogram", "A gas chromatograph's model over a recorded trace: set the column, then fit.")
