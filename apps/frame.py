@@ -129,14 +129,15 @@ def complain(error: MedidiffError) -> None:
 def warn(warnings: Sequence[str]) -> None:
     """The warnings of a result, each a line."""
     if warnings:
-        st.warning("  \n".join(map(plain, warnings)), icon=":material/warning:")
+        lines = (plain(text[:1].upper() + text[1:]) for text in warnings)
+        st.warning("  \n".join(lines), icon=":material/warning:")
 
 
 def table(rows: Sequence[Mapping[str, object]], note: str = "") -> None:
     """Rows with as many digits as a reader needs, and a line below that says what the columns mean."""
     names = list(rows[0]) if rows else []
     formats = {name: st.column_config.NumberColumn(format=how) for name in names if (how := _digits(name))}
-    st.dataframe(rows, hide_index=True, height="content", column_config=formats)
+    st.dataframe(rows, hide_index=True, height="content", column_config=formats, placeholder="–")
     if note:
         st.caption(note)
 

@@ -83,7 +83,11 @@ def _trace() -> Chromatogram | None:
 
 def _system() -> System | None:
     """The shipped column, or the one that a YAML file describes."""
-    own = st.toggle("My own column (YAML)", key="system-own")
+    own = st.toggle(
+        "My own column (YAML)",
+        key="system-own",
+        help="Column, gas, temperature and analytes in one file, as `medidiff chromatography` takes it.",
+    )
     if not own:
         return shipped_system()
     upload = st.file_uploader("System file", type=["yaml", "yml"], key="system-upload")
@@ -119,7 +123,11 @@ def _knobs(system: System) -> Knobs | None:
         carrier=carrier,
         injection_width_s=width,
     )
-    if not st.toggle("Set k by hand", key=f"by-hand-{key}", help="Else k follows from temperature and film."):
+    if not st.toggle(
+        "Set k by hand",
+        key=f"by-hand-{key}",
+        help="k: retention factor. Otherwise it follows from temperature and film.",
+    ):
         return knobs
     at = turned(system, own).transport()
     k = {
@@ -148,10 +156,12 @@ def _overlay(over: Overlay, unit: str) -> None:
     ]
     curves = charts.frame(over.time_s, [over.signal, over.model, *height], by=over.signal)
     span = (float(over.signal.min()), float(over.signal.max()))
-    chart = charts.overlay_chart(over.names, tops, unit, span)
+    chart = charts.overlay_chart(over.names, tops, unit, span, over.time_s)
     st.vega_lite_chart(curves, chart, theme=None, width="stretch")
     rest = charts.frame(over.time_s, [over.residual], by=over.residual)
-    st.vega_lite_chart(rest, charts.residual_chart("residual"), theme=None, width="stretch")
+    st.vega_lite_chart(
+        rest, charts.residual_chart("residual", over.time_s, over.residual), theme=None, width="stretch"
+    )
     least = min((value for *_, value in over.peaks.neighbours), default=None)
     tiles = st.columns(3)
     tiles[0].metric("Residual, of the signal's range", f"{100 * over.rms:.2f} %")
@@ -178,7 +188,7 @@ def _named(retention_s: float, over: Overlay) -> str:
 
 def _fit(digest: str, trace: Chromatogram, system: System) -> None:
     """The fit from the knobs' present place, when asked for."""
-    st.write("k, kd and area of every analyte at once, with 95 % intervals, from where the knobs stand.")
+    st.write("k, kd and area of every analyte at once, with 95 % intervals, starting from the sliders.")
     asked = (digest, system.digest)
     if st.button("Fit", type="primary", key="fit"):
         st.session_state["fitted"] = asked
@@ -200,8 +210,13 @@ def _residuals(document: FitDocument) -> None:
     fit = document.fit
     noise = fit.covariance.sigma or 1.0
     curves = charts.frame(fit.trace.time_s, [fit.residual / noise], by=fit.residual)
-    st.vega_lite_chart(curves, charts.residual_chart("residual / σ"), theme=None, width="stretch")
+    st.vega_lite_chart(
+        curves,
+        charts.residual_chart("residual / σ", fit.trace.time_s, fit.residual / noise),
+        theme=None,
+        width="stretch",
+    )
 
 
-head("Chromatogram", "A gas chromatograph's model over a recorded trace: turn the column, then fit.")
+head("Chromatogram", "A gas chromatograph's model over a recorded trace: set the column, then fit.")
 main()

@@ -8,16 +8,16 @@ from typing import Any
 import streamlit as st
 from frame import attempt, empty, head, table, warn
 from showing.arms import MOST_ARMS, arms_of, case_of, error_maps, frame_of, images_of, scores
-from showing.runs import Run, done, open_run, runs
+from showing.looking import look
+from showing.runs import Run, asked_for, done, open_run, runs
 from showing.scans import upload
 from showing.tables import METRICS_NOTE, method_label, metric_rows
-from viewer import Arm, show
+from viewer import Arm
 
 from medidiff.io.volume import Volume
 from medidiff.runs.result import Result
 
 _RUN, _OWN = "A run", "My volumes"
-_LUNG = (-600.0, 1500.0)
 _HEIGHT = 580
 _FIRST = ("diffusion", "tv", "fbp")
 
@@ -32,7 +32,14 @@ def main() -> None:
         return
     with which:
         listed = done(attempt(runs) or [])
-        run = st.selectbox("Run", listed, format_func=lambda it: it.label, key="compare-run")
+        run = st.selectbox(
+            "Run",
+            listed,
+            index=asked_for(listed),
+            format_func=lambda it: it.label,
+            key="compare-run",
+            help="The shipped example, and your own reconstructions, newest first.",
+        )
     result = None if run is None else attempt(open_run, run)
     if run is None or result is None:
         return
@@ -47,6 +54,7 @@ def main() -> None:
             _first(images),
             max_selections=MOST_ARMS,
             format_func=method_label,
+            help=f'One to {MOST_ARMS}. Their error maps are chosen under "no overlay" in the viewer.',
             key=f"arms-{run.label}",
         )
     if not names:
@@ -85,7 +93,13 @@ def _own() -> None:
         empty("Give two volumes of one grid: NIfTI, or a zip of a DICOM folder.")
         return
     labels = [f"Volume {number}" for number in range(1, len(volumes) + 1)]
-    truth = st.selectbox("Reference", ["none", *labels], index=0, key="own-reference")
+    truth = st.selectbox(
+        "Reference",
+        ["none", *labels],
+        index=0,
+        key="own-reference",
+        help="The volume taken as the truth: the others get an error map and, in HU, their numbers.",
+    )
     reference = volumes[labels.index(truth)] if truth in labels else None
     arms = [
         Arm(label, volume, case_of(volume.digest()), frame_of(volume))
@@ -111,8 +125,8 @@ def _show(arms: Sequence[Arm], reference: Volume | None, *, key: str) -> bool:
     maps = [] if reference is None else attempt(error_maps, arms, reference)
     if maps is None:
         return False
-    window = _LUNG if arms[0].volume.units == "HU" else None
-    return attempt(show, arms, key=f"compare-{key}", overlays=maps, window=window, height=_HEIGHT) is not None
+    drawn: bool = look(arms, key=f"compare-{key}", overlays=maps, height=_HEIGHT)
+    return drawn
 
 
 head("Compare", "Images of one case on one grid, linked: same slice, same window, same zoom.")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
-from frame import attempt, downloads, empty, head, split, table, warn
+from frame import attempt, downloads, empty, head, plain, split, table, warn
 from serving.work import follow, remember, remembered
 from settings import settings
 from showing.arms import MOST_ARMS, arms_of, case_of, frame_of, images_of
-from showing.asking import INPUT, Scan, network_seconds, words
-from showing.runs import Run, open_run
+from showing.asking import INPUT, Scan, in_file, network_seconds, words
+from showing.looking import look
+from showing.runs import PARAMETER, Run, open_run
 from showing.scans import choose_scan
 from showing.tables import METRICS_NOTE, method_label, metric_rows
 from showing.takeaway import methods_of, run_files
 from streamlit.delta_generator import DeltaGenerator
-from viewer import Arm, show
+from viewer import Arm
 
 from medidiff.io.orientation import to_canonical
 from medidiff.io.volume import Volume
@@ -24,7 +27,6 @@ _CHOSEN = ("fbp", "tv", "diffusion")
 _VIEWS, _MIDDLE = 24, 8
 _PHOTONS = {"no noise": None, "10⁶": 1e6, "3·10⁵": 3e5, "10⁵": 1e5, "3·10⁴": 3e4, "10⁴": 1e4}
 _SLOW_SECONDS = 120
-_LUNG = (-600.0, 1500.0)
 
 
 def main() -> None:
@@ -46,7 +48,7 @@ def main() -> None:
             empty("Choose a scan on the left: a NIfTI file, or a zip of a DICOM folder.")
         else:
             arm = Arm("Scan", volume, case_of(volume.origin or volume.digest()), frame_of(volume))
-            attempt(show, [arm], key="reconstruct-scan", layout="planes", window=_LUNG, height=620)
+            look([arm], key="reconstruct-scan", layout="planes", height=620)
     # Beside a job it would measure a busy machine, and hold up the button that cancels the job.
     if scan is not None and volume is not None and (job is None or job.over):
         _forecast(scan, volume, forecast)
@@ -54,20 +56,36 @@ def main() -> None:
 
 def _form(volume: Volume) -> Scan | None:
     """What to measure and how to reconstruct it; None while no method is chosen."""
-    views = st.slider("Views", 6, 180, _VIEWS)
+    views = st.slider("Views", 6, 180, _VIEWS, help="Directions of measurement, evenly spaced.")
     arc = st.slider("Arc (degrees)", 60, 180, 180, 5, help="Of parallel rays; 180 is a full scan.")
-    photons = st.selectbox("Photons per detector bin", list(_PHOTONS))
+    photons = st.selectbox(
+        "Photons per detector bin",
+        list(_PHOTONS),
+        help="Before the body. Fewer photons: less dose and more noise.",
+    )
     methods = st.pills(
-        "Methods", _METHODS, selection_mode="multi", default=_CHOSEN, format_func=method_label, wrap=True
+        "Methods",
+        _METHODS,
+        selection_mode="multi",
+        default=_CHOSEN,
+        format_func=method_label,
+        wrap=True,
+        help="FBP: filtered back-projection. SIRT, CGLS: iterative, no model of the image. Total variation: "
+        "iterative, prefers smooth regions. Diffusion: a trained network, held to the measurement.",
     )
     count = to_canonical(volume)[0].shape[0]
     first = max(0, count // 2 - _MIDDLE // 2)
     slices = (0, 1)
     if count > 1:
         a, b = st.slider(
-            "Slices", 0, count - 1, (first, min(count, first + _MIDDLE) - 1), key=f"slices-{count}"
+            "Slices",
+            1,
+            count,
+            (first + 1, min(count, first + _MIDDLE)),
+            key=f"slices-{count}",
+            help="Axial slices, counted as the viewer counts them. Fewer are faster.",
         )
-        slices = (a, b + 1)
+        slices = (a - 1, b)
     if not methods:
         st.caption("Choose at least one method.")
         return None
@@ -79,7 +97,8 @@ def _start(scan: Scan, volume: Volume) -> None:
     """The button, which leaves the work to a process of its own."""
     if not st.button("Reconstruct", type="primary", width="stretch", icon=":material/play_arrow:"):
         return
-    job = attempt(start_job, settings().jobs, words(scan), title=scan.title, inputs={INPUT: volume})
+    asked = words(replace(scan, slices=in_file(volume, scan.slices)))
+    job = attempt(start_job, settings().jobs, asked, title=scan.title, inputs={INPUT: volume})
     if job is not None:
         remember(job)
         st.rerun()
@@ -88,7 +107,7 @@ def _start(scan: Scan, volume: Volume) -> None:
 def _forecast(scan: Scan, volume: Volume, place: DeltaGenerator) -> None:
     """How long it will take; measured last, when the page is there already."""
     if "diffusion" not in scan.methods:
-        place.caption("A few seconds, and the time of the iterations.")
+        place.caption("A few seconds; iterative methods up to a minute more.")
         return
     with place, st.spinner("Measuring this machine's speed ..."):
         seconds = attempt(network_seconds, scan, volume.shape, volume.spacing_mm)
@@ -103,17 +122,30 @@ def _result(job: Job) -> None:
     result = attempt(open_run, run)
     if result is None:
         return
+    _next_steps(job)
     images = images_of(result)
     names = [*[name for name in images if name != "reference"][-(MOST_ARMS - 1) :]]
     names += ["reference"] if "reference" in images else []
     if names:
-        attempt(show, arms_of(result, names), key=f"job-{job.id}", window=_LUNG, height=560)
+        look(arms_of(result, names), key=f"job-{job.id}", height=560)
     table(metric_rows(result.report), METRICS_NOTE)
     warn(result.warnings)
     downloads(run_files(run.folder, result, attempt(methods_of, result)), key=f"job-{job.id}")
-    if st.button("Back to the scan", icon=":material/arrow_back:"):
-        st.query_params.clear()
-        st.rerun()
+
+
+def _next_steps(job: Job) -> None:
+    """What was made, and where to go with it."""
+    with st.container(horizontal=True, vertical_alignment="center", key="next-steps"):
+        st.markdown(f"**Done:** {plain(job.title)}", width="content")
+        if st.button("Error maps", icon=":material/compare:", help="In Compare, over each image."):
+            st.switch_page("screens/compare.py", query_params={PARAMETER: job.id})
+        if st.button(
+            "Methods and origin", icon=":material/folder_open:", help="In Results, with the figure."
+        ):
+            st.switch_page("screens/results.py", query_params={PARAMETER: job.id})
+        if st.button("Back to the scan", icon=":material/arrow_back:"):
+            st.query_params.clear()
+            st.rerun()
 
 
 head("Reconstruct", "A CT is measured in few views, reconstructed, and compared with itself.")

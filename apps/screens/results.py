@@ -6,7 +6,7 @@ import streamlit as st
 from frame import attempt, downloads, empty, head, plain, table, warn
 from serving.work import follow
 from settings import settings
-from showing.runs import Run, figure_of, open_run, runs
+from showing.runs import Run, asked_for, figure_of, open_run, runs
 from showing.tables import METRICS_NOTE, fact_rows, fit_rows, metric_rows, option_rows
 from showing.takeaway import methods_of, run_files
 
@@ -26,7 +26,13 @@ def main() -> None:
     st.dataframe(
         [{"Run": run.label, "State": run.state} for run in listed], hide_index=True, height="content"
     )
-    run = st.selectbox("Open", listed, format_func=lambda it: f"{it.label} ({it.state})", key="results-run")
+    run = st.selectbox(
+        "Open",
+        listed,
+        index=asked_for(listed),
+        format_func=lambda it: f"{it.label} ({it.state})",
+        key="results-run",
+    )
     if run.job is not None and run.state != "done":
         attempt(follow, run.job.id)
     elif run.state == "done":

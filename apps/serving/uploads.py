@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from medidiff.errors import InputError
-from medidiff.io import Volume, read_volume
+from medidiff.io import SeveralSeriesError, Volume, read_volume
 from medidiff.io.archive import unpacked
 from medidiff.io.dicom.headers import is_dicom
 from medidiff.io.limits import GIB, Limits
@@ -69,6 +69,8 @@ def open_choice(choice: Choice, *, series: int | None = None) -> Volume:
     """Read one. Raises InputError, which speaks of it by its label: names of files may be names of people."""
     try:
         return read_volume(choice.path, series=series)
+    except SeveralSeriesError:
+        raise  # the page lists them and says nothing else of the error
     except InputError as error:
         raise InputError(choice.label, expected=error.expected, got=error.got, fix=error.fix) from None
 

@@ -6,6 +6,8 @@ again, shows the same job.
 
 from __future__ import annotations
 
+import re
+
 import streamlit as st
 from frame import complain, plain
 from settings import settings
@@ -15,6 +17,18 @@ from medidiff.runs.jobs import Job, cancel_job, read_job
 
 PARAMETER = "job"
 LOOK_EVERY_SECONDS = 0.5
+_STAGES = {
+    "simulate": "measuring, view",
+    "fbp": "FBP",
+    "sirt": "SIRT, iteration",
+    "cgls": "CGLS, iteration",
+    "tv": "total variation, iteration",
+    "diffusion": "diffusion, step",
+    "score": "comparing with the reference",
+}
+"""What a reader is told of a stage; another one has its own name."""
+_BLOCK = re.compile(r"slab \d+ of \d+")
+_UP_TO = ("sirt", "cgls", "tv")  # they stop by themselves once nothing changes
 
 
 def remember(job: Job) -> None:
@@ -79,10 +93,14 @@ def _show(job: Job) -> None:
 
 
 def _line(job: Job) -> str:
-    """For instance "Reconstruct CT · tv 340 of 1000 · about 10 s left"."""
+    """For instance "CT, 24 views · total variation, iteration 340 of at most 1000 · about 10 s left"."""
     if not job.total:
         return f"{job.title} · starting"
-    parts = [job.title, f"{job.stage} {job.done} of {job.total}", job.note, _left(job.seconds_left)]
+    stage, most = _STAGES.get(job.stage, job.stage), "at most " * (job.stage in _UP_TO)
+    count = f" {job.done} of {most}{job.total}" if job.total > 1 else ""
+    left = _left(job.seconds_left)
+    block = _BLOCK.search(job.note)  # the rest of a note is for the log
+    parts = [job.title, block[0] if block else "", f"{stage}{count}", f"{left} in this step" if left else ""]
     return " · ".join(part for part in parts if part)
 
 

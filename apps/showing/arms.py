@@ -23,6 +23,7 @@ from medidiff.runs.result import Result
 from showing.tables import method_label
 
 MOST_ARMS = 3
+ERROR = "Error map"
 _KEPT, _SECONDS = 12, 3600
 
 
@@ -40,10 +41,10 @@ def arms_of(result: Result, methods: Sequence[str]) -> list[Arm]:
 
 
 def error_maps(arms: Sequence[Arm], reference: Volume) -> list[Overlay]:
-    """For each arm the absolute error against the reference, shown over that arm; none over the reference."""
+    """For each arm the absolute error against the reference, over that arm; none over the reference."""
     whole = reference.digest()
     return [
-        Overlay(f"Error: {arm.label}", error_map(digest, whole, arm.volume, reference), "heat", of=place)
+        Overlay(ERROR, error_map(digest, whole, arm.volume, reference), "heat", of=place)
         for place, arm in enumerate(arms)
         if (digest := arm.volume.digest()) != whole
     ]

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from medidiff.io.orientation import permutation
+from medidiff.io.volume import Volume
+
 INPUT = "volume.nii.gz"
 """The job's own name for what it reads."""
 
 
 @dataclass(frozen=True)
 class Scan:
-    """A scan to simulate and reconstruct: parallel rays. slices: (a, b), a <= k < b."""
+    """A scan to simulate and reconstruct: parallel rays. slices: (a, b), a <= k < b, from the feet."""
 
     views: int
     arc_deg: float
@@ -23,10 +26,18 @@ class Scan:
 
     @property
     def title(self) -> str:
-        """What the list of jobs calls it."""
+        """What the list of jobs calls it; slices counted from 1, as the viewer does."""
         a, b = self.slices
         dose = "" if self.photons is None else f", {self.photons:.0e} photons".replace("e+0", "e")
-        return f"CT, {self.views} views over {self.arc_deg:g}°{dose}, slices {a} to {b - 1}"
+        return f"CT, {self.views} views over {self.arc_deg:g}°{dose}, slices {a + 1} to {b}"
+
+
+def in_file(volume: Volume, slices: tuple[int, int]) -> tuple[int, int]:
+    """The block (a, b) as the command counts it: in the order of the file, which may begin at the head."""
+    how = permutation(volume.affine, volume.shape)
+    count = volume.shape[2 - how.axes[2]]
+    a, b = slices
+    return (count - b, count - a) if how.flips[2] else (a, b)
 
 
 def words(scan: Scan) -> list[str]:

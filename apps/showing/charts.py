@@ -49,24 +49,27 @@ def frame(time_s: Array, columns: Sequence[Array], *, by: Array) -> dict[str, Ar
     return {"minutes": time_s[rows] / _MINUTE, **{f"c{i}": column[rows] for i, column in enumerate(columns)}}
 
 
-def overlay_chart(names: Sequence[str], tops: Sequence[Top], unit: str, span: Span) -> Spec:
+def overlay_chart(names: Sequence[str], tops: Sequence[Top], unit: str, span: Span, time_s: Array) -> Spec:
     """Data (c0), model (c1), and an area an analyte (c2 ...), each with its label."""
     layers: list[Spec] = [_layer("area", f"c{i + 2}", name, opacity=0.55) for i, name in enumerate(names)]
     layers += [_layer("line", "c0", "data", strokeWidth=2.4), _layer("line", "c1", "model", strokeWidth=1.2)]
     colours = [*(COLOURS[i % len(COLOURS)] for i in range(len(names))), DATA, MODEL]
-    return _labelled(layers, tops, dict(zip([*names, "data", "model"], colours, strict=True)), unit, span)
+    by_name = dict(zip([*names, "data", "model"], colours, strict=True))
+    return _labelled(layers, tops, by_name, unit, span, time_s)
 
 
-def residual_chart(y: str) -> Spec:
+def residual_chart(y: str, time_s: Array, residual: Array) -> Spec:
     """Residuals (c0) around zero."""
     zero: Spec = {"mark": {"type": "rule", "color": BASE, "strokeWidth": 1}, "encoding": {"y": {"datum": 0}}}
     line = _layer("line", "c0", None, strokeWidth=1.0)
     line["mark"]["color"] = COLOURS[0]
-    return _chart([zero, line], height=110, y=y)
+    most = float(np.abs(residual).max()) or 1.0
+    line["encoding"]["y"]["scale"] = {"domain": [-most, most]}
+    return _chart([zero, line], height=110, y=y, time_s=time_s)
 
 
 def _labelled(
-    layers: list[Spec], tops: Sequence[Top], colours: dict[str, str], unit: str, span: Span
+    layers: list[Spec], tops: Sequence[Top], colours: dict[str, str], unit: str, span: Span, time_s: Array
 ) -> Spec:
     """The layers with a colour a name, the labels, and zoom by wheel and drag along the time."""
     layers[0]["encoding"]["color"]["scale"] = {"domain": [*colours], "range": [*colours.values()]}
@@ -92,7 +95,7 @@ def _labelled(
         }
         for at, dx in (("center", 0), ("right", 8), ("left", -8))
     ]
-    return _chart([*layers, *labels], height=330, y=_title("signal", unit))
+    return _chart([*layers, *labels], height=330, y=_title("signal", unit), time_s=time_s)
 
 
 def _sides(tops: Sequence[Top]) -> list[tuple[Top, str]]:
@@ -117,12 +120,14 @@ def _layer(mark: str, column: str, name: str | None, **look: Any) -> Spec:
     return {"mark": {"type": mark, "clip": True, **look}, "encoding": encoding}
 
 
-def _chart(layers: list[Spec], *, height: int, y: str) -> Spec:
+def _chart(layers: list[Spec], *, height: int, y: str, time_s: Array) -> Spec:
+    """With a range of its own for the time: Vega draws once before it has the data, and warns without one."""
+    minutes = [float(time_s[0]) / _MINUTE, float(time_s[-1]) / _MINUTE]
     for layer in layers:
         layer["encoding"].setdefault("y", {})["title"] = y
         if "x" in layer["encoding"]:
             layer["encoding"]["x"]["title"] = "time / min"
-            layer["encoding"]["x"]["scale"] = {"nice": False, "zero": False}
+            layer["encoding"]["x"]["scale"] = {"domain": minutes, "nice": False, "zero": False}
     return {
         "layer": layers,
         "height": height,

@@ -19,6 +19,7 @@ from medidiff.runs.jobs import Job, list_jobs
 from medidiff.runs.plain import check_regular
 from medidiff.runs.result import FIGURE, PROVENANCE, REPORT, Result
 
+PARAMETER = "run"
 _KEPT, _SECONDS = 4, 3600
 
 
@@ -48,6 +49,12 @@ def runs() -> list[Run]:
 def done(listed: Sequence[Run]) -> list[Run]:
     """Those that can be opened."""
     return [run for run in listed if run.state == "done"]
+
+
+def asked_for(listed: Sequence[Run]) -> int:
+    """The place of the run that the address names by its job (`?run=<id>`); the first where it names none."""
+    id = st.query_params.get(PARAMETER)
+    return next((place for place, run in enumerate(listed) if run.job and run.job.id == id), 0)
 
 
 def run_folders(data: Path) -> list[Path]:

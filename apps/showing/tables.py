@@ -13,7 +13,8 @@ Plain = Mapping[str, Any]
 
 PLANES = {"Axial": "axial", "Coronal": "coronal", "Sagittal": "sagittal"}
 METRICS_NOTE = (
-    "PSNR and SSIM inside the body, window -1000 to 1000 HU; tissue columns: mean error by reference tissue."
+    "dB: PSNR. PSNR and SSIM inside the body, window -1000 to 1000 HU. Lung, fat, soft, bone: mean error by "
+    "reference tissue. Misfit: what the image leaves unexplained of the measurement (weighted rms)."
 )
 METHODS = {
     "fbp": "FBP",

@@ -46,7 +46,8 @@ class Arm:
 class Overlay:
     """A volume drawn over the arms: values by colour ("heat") or whole numbers from 1 ("label").
 
-    `of` is the index of the only arm that it belongs to; None: all.
+    `of` is the index of the only arm that it belongs to; None: all. Overlays of one label are chosen
+    together, each over its arm, with one range of colours. None is chosen at the start.
     """
 
     label: str
@@ -143,10 +144,12 @@ def page_data(
             }
             for i, (arm, volume) in enumerate(zip(arms, images, strict=True))
         ],
-        "overlays": [
-            _overlay(overlay, volume, grid, place[len(arms) + i])
-            for i, (overlay, volume) in enumerate(zip(overlays, colours, strict=True))
-        ],
+        "overlays": _of_one_range(
+            [
+                _overlay(overlay, volume, grid, place[len(arms) + i])
+                for i, (overlay, volume) in enumerate(zip(overlays, colours, strict=True))
+            ]
+        ),
         "window": list(window or _window(images[0])),
         "layout": layout,
         "blinded": blinded,
@@ -189,6 +192,15 @@ def _overlay(overlay: Overlay, volume: Volume, grid: Grid, place: str) -> dict[s
         "scale": {"step": scale.step, "zero": scale.zero},
         "token": serve(pack(stored(array, scale), scale), key=f"{place}/{overlay.kind}"),
     }
+
+
+def _of_one_range(overlays: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same overlays, those of one label with the widest range of them: one colour is one value."""
+    widest: dict[str, list[float]] = {}
+    for item in overlays:
+        low, high = widest.setdefault(item["label"], item["range"])
+        widest[item["label"]] = [min(low, item["range"][0]), max(high, item["range"][1])]
+    return [{**item, "range": widest[item["label"]]} for item in overlays]
 
 
 def _window(volume: Volume) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 """Files in and out: opens containers, checks them, and gives a `Volume`."""
 
-from medidiff.io.dicom import Series, list_series
+from medidiff.io.dicom import Series, SeveralSeriesError, list_series
 from medidiff.io.hdf5 import Hdf5, is_hdf5, read_hdf5
 from medidiff.io.hounsfield import check_attenuation, check_hu
 from medidiff.io.limits import Limits
@@ -15,6 +15,7 @@ __all__ = [
     "Limits",
     "Permutation",
     "Series",
+    "SeveralSeriesError",
     "Units",
     "Volume",
     "block_mean",

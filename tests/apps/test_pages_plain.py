@@ -183,3 +183,50 @@ def test_colours_reach_wcag_aa() -> None:
     assert contrast("#0f1113", theme["primaryColor"]) >= 4.5  # a primary button
     for line in (charts.DATA, charts.MODEL, *charts.COLOURS):
         assert contrast(line, theme["backgroundColor"]) >= 3
+
+
+def test_slices_are_counted_from_the_feet_whichever_way_the_file_runs(tmp_path: Path) -> None:
+    """Each slice holds its number as the viewer counts it, in hundreds; one file begins at the head."""
+    from showing.asking import in_file
+
+    from medidiff.io import read_volume, to_canonical
+
+    numbers = np.linspace(-1000, 600, 9, dtype=np.float32)
+    array = np.broadcast_to(numbers[:, None, None], (9, 4, 4)).copy()
+    straight = Volume.from_array(array, spacing_mm=(2.0, 1.0, 1.0))
+    turned = straight.affine @ np.diag([1.0, 1.0, -1.0, 1.0])
+    turned[:3, 3] = (straight.affine @ [0, 0, 8, 1])[:3]
+    for number, volume in enumerate((straight, Volume(array[::-1].copy(), turned))):
+        canonical = to_canonical(volume)[0].array[:, 0, 0]
+        assert canonical.tolist() == numbers.tolist()
+        path = tmp_path / f"{number}.nii.gz"
+        volume.write(path)
+        block = to_canonical(read_volume(path, slices=in_file(volume, (2, 5))))[0]
+        assert block.array[:, 0, 0].tolist() == numbers[2:5].tolist()
+
+
+def test_overlays_of_one_name_have_one_range_of_colours() -> None:
+    from viewer.content import _of_one_range
+
+    items = [
+        {"label": "e", "range": [0.0, 10.0]},
+        {"label": "m", "range": [0.0, 1.0]},
+        {"label": "e", "range": [-2.0, 4.0]},
+    ]
+    assert [item["range"] for item in _of_one_range(items)] == [[-2.0, 10.0], [0.0, 1.0], [-2.0, 10.0]]
+
+
+def test_a_job_says_in_words_how_far_it_is(tmp_path: Path) -> None:
+    from serving.work import _line
+
+    from medidiff.runs.jobs import Job
+
+    def job(**facts: object) -> Job:
+        return Job("0" * 16, tmp_path, "CT", "running", **facts)  # type: ignore[arg-type]  # of one test
+
+    assert _line(job()) == "CT · starting"
+    far = job(stage="tv", done=340, total=1000, note="objective changes by 1e-5", seconds_left=10.2)
+    assert _line(far) == "CT · total variation, iteration 340 of at most 1000 · about 10 s left in this step"
+    block = job(stage="diffusion", done=3, total=20, note="slab 2 of 4 sigma 0.3")
+    assert _line(block) == "CT · slab 2 of 4 · diffusion, step 3 of 20"
+    assert _line(job(stage="score", done=0, total=1)) == "CT · comparing with the reference"

@@ -161,7 +161,11 @@ function cineGroup(state) {
 }
 
 function overlayGroup(state) {
-  const names = [[-1, "no overlay"], ...state.overlays.map((overlay, i) => [i, overlay.label])];
+  const labels = [...new Set(state.overlays.map((overlay) => overlay.label))];
+  const names = [
+    [-1, "no overlay"],
+    ...labels.map((label) => [state.overlays.findIndex((overlay) => overlay.label === label), label]),
+  ];
   const opacity = element("input");
   opacity.type = "range";
   [opacity.min, opacity.max] = ["0", "100"];

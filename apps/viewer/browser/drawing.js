@@ -117,8 +117,8 @@ function layersOf(state, pane) {
     addLayer(pane, 0, own, state.greyTable);
   }
   if (pane.other !== null) addLayer(pane, 1, values(pane.other), state.greyTable);
-  const overlay = state.overlays[state.overlay];
-  if (overlay && pane.minus === null && (overlay.of === null || overlay.of === pane.arm)) {
+  const overlay = pane.minus === null ? overlayOf(state, pane.arm) : undefined;
+  if (overlay) {
     addLayer(pane, 2, planeValues(state, overlay.store, pane.plane, slice, false), overlay.table);
   }
 }
@@ -158,7 +158,7 @@ function drawPane(state, pane) {
     context.rect(left, top, w * scale, h * scale);
     context.clip();
     context.globalAlpha = alpha;
-    context.imageSmoothingEnabled = !(layer === pane.layers[2] && state.overlays[state.overlay].kind === "label");
+    context.imageSmoothingEnabled = !(layer === pane.layers[2] && overlayOf(state, pane.arm).kind === "label");
     context.imageSmoothingQuality = "low"; // bilinear; "medium" makes mipmaps of every slice, at 4 times the cost
     context.drawImage(layer.canvas, left, top, layer.w * scale, layer.h * scale);
     context.restore();

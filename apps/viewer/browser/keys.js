@@ -16,7 +16,7 @@ const KEYS = [
   ["d, s", "difference, swipe (again: side by side)", ["d", (s) => toggleMode(s, "difference")], ["s", (s) => toggleMode(s, "swipe")]],
   ["← →", "move the swipe divider", ["ArrowLeft", (s) => setDivider(s, s.divider - 0.02)], ["ArrowRight", (s) => setDivider(s, s.divider + 0.02)]],
   ["t", "slab: mean or MIP", ["t", (s) => set(s, { projection: s.projection === "mean" ? "mip" : "mean" })]],
-  ["o", "overlay on or off", ["o", (s) => toggleOverlay(s)]],
+  ["o", "overlay on or off (the first)", ["o", (s) => toggleOverlay(s)]],
   ["l", "link the slices of all arms", ["l", (s) => setLink(s, !s.link)]],
   ["?", "this sheet", ["?", (s) => s.sheet.showModal()]],
 ];

@@ -154,8 +154,8 @@ function writeTexts(state, pane) {
 
 // Bar of colours with its ends in numbers: of the difference, or of the heat map.
 function buildBar(state, pane) {
-  const overlay = state.overlays[state.overlay];
-  const heat = overlay && overlay.kind === "heat" && (overlay.of === null || overlay.of === pane.arm);
+  const overlay = overlayOf(state, pane.arm);
+  const heat = overlay && overlay.kind === "heat";
   if (pane.minus === null && !heat) return null;
   const bar = element("div", "bar");
   const [low, high] = pane.minus === null ? overlay.range : [-state.span, state.span];

@@ -34,7 +34,7 @@ function makeState(root, data) {
     coloured: true,
     span: 0,
     divider: 0.5,
-    overlay: data.overlays.length ? 0 : -1,
+    overlay: -1, // the index of the first overlay of the chosen name; -1: none, the images themselves come first
     opacity: 0.5,
     speed: 10,
     cine: 0,
@@ -174,6 +174,12 @@ function toggleMode(state, mode) {
 
 function toggleOverlay(state) {
   if (state.overlays.length) set(state, { overlay: state.overlay < 0 ? 0 : -1 });
+}
+
+// The overlay that lies over an arm: of the chosen name, the arm's own or one of all arms.
+function overlayOf(state, arm) {
+  const label = state.overlays[state.overlay]?.label;
+  return state.overlays.find((one) => one.label === label && (one.of === null || one.of === arm));
 }
 
 function zoomTo(state, plane, look) {

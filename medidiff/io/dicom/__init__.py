@@ -11,13 +11,13 @@ from pathlib import Path
 from medidiff.errors import InputError
 from medidiff.io.dicom.headers import Ignored, Image, damaged, read_images
 from medidiff.io.dicom.pixels import read_values, same_pixels
-from medidiff.io.dicom.series import Series, drop_duplicates, group_series, stack_affine
+from medidiff.io.dicom.series import Series, SeveralSeriesError, drop_duplicates, group_series, stack_affine
 from medidiff.io.hounsfield import fill_padding
 from medidiff.io.limits import Limits
 from medidiff.io.opening import is_folder, unreadable
 from medidiff.io.volume import Volume
 
-__all__ = ["Series", "list_series", "read_dicom"]
+__all__ = ["Series", "SeveralSeriesError", "list_series", "read_dicom"]
 
 _LISTED = 40
 _HU = ("", "HU", "US", "HU_MOD")  # rescale types of a CT; US is "unspecified"
@@ -153,8 +153,12 @@ def _choose(found: list[Series], number: int | None, name: str) -> Series:
     listing = "; ".join(str(series) for series in found[:_LISTED])
     listing += f"; and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
     if number is None and len(found) > 1:
-        raise InputError(
-            name, expected="one series", got=f"{len(found)}: {listing}", fix="Pick one with --series N."
+        raise SeveralSeriesError(
+            name,
+            expected="one series",
+            got=f"{len(found)}: {listing}",
+            fix="Pick one with --series N.",
+            series=tuple(str(series) for series in found),
         )
     if number is not None and not 1 <= number <= len(found):
         raise InputError(

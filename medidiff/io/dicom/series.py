@@ -47,6 +47,14 @@ class Series:
         return f"{self.number}) {kind}, {count} of {self.rows} x {self.columns}, {spacing} mm"
 
 
+class SeveralSeriesError(InputError):
+    """More than one series where one is read; `series` says what each is, in the order of their numbers."""
+
+    def __init__(self, what: str, *, expected: str, got: str, fix: str, series: tuple[str, ...] = ()) -> None:
+        super().__init__(what, expected=expected, got=got, fix=fix)
+        self.series = series
+
+
 def group_series(images: list[Image]) -> list[Series]:
     """Stacks of parallel slices of one series and one moment, sorted from the first position to the last."""
     stacks = [part for group in _groups(images) for part in _split_repeats(_along_normal(group))]

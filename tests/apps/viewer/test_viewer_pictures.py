@@ -101,11 +101,15 @@ def test_swipe_shows_one_arm_on_each_side(plain) -> None:
 
 
 def test_overlays_cover_the_arms_they_belong_to(covered) -> None:
+    chosen = covered.root.get_by_role("combobox", name="Overlay")
+    assert covered.colour(1, INSIDE) == [grey(240, 40, 400)] * 3, "nothing lies over the images at first"
+    assert covered.pane(1).locator(".bar").count() == 0
+    chosen.select_option("0")
     assert covered.colour(0, INSIDE) == [grey(140, 40, 400)] * 3, "the heat map is B's"
     red, _, blue = covered.colour(1, INSIDE)
     assert red > blue
     assert covered.pane(1).locator(".bar").inner_text().split("\n") == ["10 HU", "0"]
-    covered.root.get_by_role("combobox", name="Overlay").select_option("1")
+    chosen.select_option("1")
     covered.root.get_by_label("Opacity of the overlay in percent").fill("100")
     assert covered.colour(0, INSIDE) == [255, 202, 58]
     assert covered.colour(0, OUTSIDE) == [0, 0, 0]
