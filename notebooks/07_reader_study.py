@@ -49,7 +49,8 @@ from medidiff import review
 run.save("run")
 protocol = review.new_study("study", ["run"], ("fbp", "tv"), training=0, seed=7)
 wanted = ("question:", "endpoint:", "hypothesis:", "  kind:", "  better:", "alpha:", "readers:", "repeats:")
-print(*(line for line in protocol.read_text().splitlines() if line.startswith(wanted)), sep="\n")
+lines = [line.split("  #")[0] for line in protocol.read_text().splitlines()]
+print(*(line for line in lines if line.startswith(wanted)), sep="\n")
 
 # %% [markdown]
 # Freezing copies the images without names, times or places that would tell them apart, and takes the SHA-256
@@ -119,8 +120,9 @@ for rule, who in readers.items():
 # ## Nothing is known yet, and nothing can be changed
 #
 # Answers lie in a chain: each row is sealed with a secret key and the row before it. `verify_study` finds a
-# changed, removed or added row; with a head that was noted earlier also a cut end. An export before
-# unblinding holds "A" and "B" and no arm.
+# changed, removed or added row; with a head that was noted earlier also a cut end. A study that somebody
+# changed does not open, so no result comes out of it. An export before unblinding holds "A" and "B" and no
+# arm.
 
 # %%
 from pathlib import Path
@@ -128,7 +130,8 @@ from pathlib import Path
 noted = review.state_of(study).head
 print(review.verify_study("study", expect=noted).sentence())
 early = review.export_study(study, Path("early"))
-print("arms hidden:", early.blinded, "| fbp in the file:", "fbp" in early.files[0].read_text())
+print("arms hidden:", early.blinded)
+print("fbp in a file:", any("fbp" in file.read_text() for file in early.files))
 
 # %% [markdown]
 # ## Unblind, once
@@ -158,7 +161,8 @@ study_figure(found)
 # Two readers are these two readers: the interval speaks of other cases, not of other readers, and the result
 # says so. With five or more, readers count as a sample too: V = V_readers + V_cases - V_error.
 #
-# The repeats tell whether a reader agrees with themselves (a script always does), kappa and alpha whether
+# Six slices of one scan are nearly one case, which the first note says; the interval is too narrow. The
+# repeats tell whether a reader agrees with themselves (a script always does), kappa and alpha whether
 # readers agree with each other beyond chance: where nearly all answers are alike, they say little. `methods`
 # is the paragraph for the paper.
 

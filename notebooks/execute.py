@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -45,7 +46,8 @@ def executed(notebook: Any) -> Any:
         client = NotebookClient(
             notebook, timeout=SECONDS, kernel_name="python3", resources={"metadata": {"path": folder}}
         )
-        client.execute()
+        # Another backend than the notebooks' own would show no picture.
+        client.execute(env={name: value for name, value in os.environ.items() if name != "MPLBACKEND"})
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"
         cell.metadata.pop("execution", None)

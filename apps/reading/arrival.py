@@ -40,7 +40,7 @@ def _instructions(study: Study) -> None:
     order = study.items(1)
     training = sum(item.training for item in order)
     facts = [f"{len(order)} presentations for each reader"]
-    facts += [f"the first {training} for training"] if training else []
+    facts += [f"the first{f' {training}' if training > 1 else ''} for training"] if training else []
     st.markdown(", ".join(facts) + ".")
     st.markdown(
         "Each answer is stored when you submit it. You may stop at any time: sign in again with your code "

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import streamlit as st
 from frame import complain, plain
+from settings import settings
 from viewer import Arm, View, show
 
 from medidiff.errors import InputError, MedidiffError
@@ -17,6 +18,7 @@ from reading.studies import tried, without_case
 SHORTCUTS = "123456789"
 _NARROW = 1000  # CSS pixels: below, the question stands under the images
 _BESIDE, _UNDER = 132, 400  # CSS pixels that the rest of the page needs, beside and under
+_MENU = 44  # and the way to other pages, where there are others
 _LOWEST, _HIGHEST = 480, 1100  # of the viewer, in CSS pixels
 _AREA = 2000  # characters of a comment
 
@@ -34,15 +36,16 @@ def read_case(study: Study, sitting: Sitting, presentation: Presentation, earlie
         if sitting.notice:
             st.info(plain(sitting.notice), icon=":material/info:")
     width, height = sitting.screen or (0, 0)
+    height -= _MENU if settings().study is None else 0
     if width < _NARROW:
         _images(study, sitting, shown, height - _UNDER)
-        _ask(study, sitting, shown, beside=False)
+        _ask(sitting, shown, beside=False)
         return
     left, right = st.columns([4, 1], gap="small")
     with left:
         _images(study, sitting, shown, height - _BESIDE)
     with right:
-        _ask(study, sitting, shown, beside=True)
+        _ask(sitting, shown, beside=True)
 
 
 def _on_screen(
@@ -82,7 +85,7 @@ def _facts(view: View) -> dict[str, object]:
     return {name: value for name, value in asdict(view).items() if name != "drawn"}
 
 
-def _ask(study: Study, sitting: Sitting, shown: Shown, *, beside: bool) -> None:
+def _ask(sitting: Sitting, shown: Shown, *, beside: bool) -> None:
     presentation, ready = shown.presentation, shown.drawn is not None
     with st.container(key="reading-question", gap="small"):
         st.markdown(f"**{plain(presentation.question)}**")
@@ -101,7 +104,7 @@ def _ask(study: Study, sitting: Sitting, shown: Shown, *, beside: bool) -> None:
                 width="stretch",
                 disabled=not ready,
                 on_click=_submit,
-                args=(study, sitting, shown),
+                args=(shown,),
             )
             if shown.earlier:
                 leave_it = "Leave it as it was"
@@ -117,40 +120,62 @@ def _choice(shown: Shown, place: int, choice: Choice, *, ready: bool) -> None:
     chosen = shown.choice == choice.value
     st.button(
         plain(choice.label),
-        key=_place_of(shown, choice),
+        key=_place_of(shown, choice.value),
         icon=":material/radio_button_checked:" if chosen else ":material/radio_button_unchecked:",
         shortcut=SHORTCUTS[place] if place < len(SHORTCUTS) else None,
         width="stretch",
         disabled=not ready,
         on_click=_choose,
-        args=(shown,),
+        args=(shown, choice.value),
     )
 
 
-def _place_of(shown: Shown, choice: Choice) -> str:
-    return f"choice-{choice.value}-{shown.key}"
+def _place_of(shown: Shown, value: str) -> str:
+    return f"choice-{value}-{shown.key}"
 
 
-def _choose(shown: Shown) -> None:
-    """Take the choice that was pressed; two at once are none, because their order is not known here."""
-    pressed = [one.value for one in shown.presentation.choices if st.session_state.get(_place_of(shown, one))]
-    shown.choice, shown.trouble = (pressed[0] if len(pressed) == 1 else None), None
+def _choose(shown: Shown, value: str) -> None:
+    if st.session_state.get(_place_of(shown, value)):
+        shown.pressed.append(value)
 
 
-def _submit(study: Study, sitting: Sitting, shown: Shown) -> None:
-    """Store the answer before anything is drawn; on trouble all stays on the screen, to try again."""
+def _submit(shown: Shown) -> None:
+    if st.session_state.get(f"submit-{shown.key}"):
+        shown.submitted = True
+
+
+def settle(study: Study, sitting: Sitting) -> None:
+    """Take what was pressed since the last run, before anything is drawn: a choice, a submission, or both.
+
+    Fast keys reach the server together, in an order that is not known here, so callbacks only note them. A
+    first choice counts for the submission beside it; one that differs from the choice before does not.
+    """
+    shown = sitting.shown
+    if shown is None or not (shown.pressed or shown.submitted):
+        return
+    pressed, submitted, before = set(shown.pressed), shown.submitted, shown.choice
+    shown.pressed, shown.submitted = [], False
     if shown.stored:
         return  # the second half of a double click
-    if any(st.session_state.get(_place_of(shown, one)) for one in shown.presentation.choices):
-        _choose(shown)  # a choice and the submission came together, perhaps in this order
-    sitting.notice, shown.trouble = "", None
+    shown.trouble = None
+    if pressed:
+        shown.choice = pressed.pop() if len(pressed) == 1 else None
+    if not submitted:
+        return
+    if shown.choice is None or before not in (None, shown.choice):
+        shown.trouble = _not_clear("none" if shown.choice is None else "another one at the same moment")
+    else:
+        _store(study, sitting, shown, shown.choice)
+
+
+def _store(study: Study, sitting: Sitting, shown: Shown, choice: str) -> None:
+    """On trouble all stays on the screen, to try again."""
+    sitting.notice = ""
     try:
-        if shown.choice is None:
-            raise _none_chosen()
         study.answer(
             sitting.reader,
             shown.presentation,
-            shown.choice,
+            choice,
             comment=st.session_state.get(f"comment-{shown.key}", ""),
             seconds=shown.seconds(),
             corrects=shown.earlier.row if shown.earlier else None,
@@ -160,12 +185,11 @@ def _submit(study: Study, sitting: Sitting, shown: Shown) -> None:
             shown.trouble = error
             return
         sitting.notice = _ELSEWHERE
-    shown.stored = True
-    _back(sitting)
+    shown.stored, sitting.correcting = True, False
 
 
-def _none_chosen() -> InputError:
-    return InputError("answer", expected="one of the choices", got="none", fix="Choose one, then submit.")
+def _not_clear(got: str) -> InputError:
+    return InputError("answer", expected="one choice", got=got, fix="Choose, then submit.")
 
 
 def _moved_on(study: Study, sitting: Sitting, shown: Shown) -> bool:

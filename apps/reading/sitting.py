@@ -22,8 +22,8 @@ _PLACE = "reading"
 class Shown:
     """The presentation on the screen. earlier: the answer that is being corrected.
 
-    key: names its widgets, random so that it tells nothing. began: when it was asked for; drawn: when its
-    images were on the screen, in seconds of the monotonic clock.
+    key: names its widgets, random so that it tells nothing. drawn: when its
+    images were on the screen, in seconds of the monotonic clock. pressed, submitted: not looked at yet.
     """
 
     presentation: Presentation
@@ -32,6 +32,8 @@ class Shown:
     key: str = field(default_factory=lambda: secrets.token_hex(6))
     drawn: float | None = None
     choice: str | None = None
+    pressed: list[str] = field(default_factory=list)
+    submitted: bool = False
     view: View | None = None
     stored: bool = False
     trouble: MedidiffError | None = None

@@ -12,9 +12,9 @@ from frame import complain
 
 from medidiff.errors import InputError, MedidiffError, recognised
 from medidiff.review import Study, open_study, practice_study, read_protocol
-from medidiff.review.cases import MANIFEST
+from medidiff.review.design.cases import MANIFEST
+from medidiff.review.design.protocol import PROTOCOL
 from medidiff.review.opening import DATABASE
-from medidiff.review.protocol import PROTOCOL
 
 _DEEPEST, _MOST = 2, 50
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 from reading.arrival import welcome
 from reading.bar import bar, heading
-from reading.case import read_case
+from reading.case import read_case, settle
 from reading.display import check_display
 from reading.endings import closed, finish, wait
 from reading.sitting import Sitting, leave, sitting
@@ -55,6 +55,7 @@ def _chosen() -> Path | None:
 
 
 def _read(study: Study, here: Sitting, top: DeltaGenerator, *, alone: bool, practising: bool) -> None:
+    settle(study, here)
     latest, following = study.latest(here.reader), study.next(here.reader)
     earlier = latest if here.correcting else None
     shown = earlier.presentation if earlier is not None else following

@@ -49,7 +49,8 @@ def main() -> None:
         else:
             arm = Arm("Scan", volume, case_of(volume.origin or volume.digest()), frame_of(volume))
             look([arm], key="reconstruct-scan", layout="planes", height=620)
-    if scan is not None and volume is not None:
+    # Beside a job it would measure a busy machine, and hold up the button that cancels the job.
+    if scan is not None and volume is not None and (job is None or job.over):
         _forecast(scan, volume, forecast)
 
 

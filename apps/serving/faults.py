@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 import streamlit as st
+from frame import complain
 
 from medidiff.errors import places, recognised
 
@@ -15,7 +16,7 @@ def told(error: Exception) -> bool:
     """Say on the page what went wrong; True, because there is nothing else to show."""
     found = recognised(error)
     if found is not None:
-        st.error(str(found), icon=":material/error:")
+        complain(found)
     else:
         st.error(f"A bug ({type(error).__name__}): the terminal shows where.", icon=":material/bug_report:")
         _log.error("a page failed:\n%s", "\n".join(places(error)))

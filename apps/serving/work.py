@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 
 import streamlit as st
+from frame import complain, plain
 from settings import settings
 
-from medidiff.errors import InputError
+from medidiff.errors import InputError, MedidiffError
 from medidiff.runs.jobs import Job, cancel_job, read_job
 
 PARAMETER = "job"
@@ -62,15 +63,22 @@ def follow(job_id: str) -> Job:
 
 @st.fragment(run_every=LOOK_EVERY_SECONDS)
 def _watch(job_id: str) -> None:
-    job = read_job(settings().jobs, job_id)
+    try:
+        job = read_job(settings().jobs, job_id)
+    except InputError:  # removed meanwhile, in another window
+        st.rerun()
     if job.over:
         st.rerun()
     _show(job)
     if job.cancelling:
         st.caption("Ending ...")
     elif st.button("Cancel", key=f"cancel-{job_id}", icon=":material/stop_circle:"):
-        cancel_job(settings().jobs, job_id)
-        st.rerun(scope="fragment")
+        try:
+            cancel_job(settings().jobs, job_id)
+        except MedidiffError as error:
+            complain(error)
+        else:
+            st.rerun(scope="fragment")
 
 
 def _show(job: Job) -> None:
@@ -81,7 +89,7 @@ def _show(job: Job) -> None:
     elif job.state == "cancelled":
         st.info(f"{job.title}: cancelled. Nothing half-written stayed.", icon=":material/block:")
     elif job.state in ("failed", "lost"):
-        st.error(f"{job.title}: {job.message}", icon=":material/error:")
+        st.error(plain(f"{job.title}: {job.message}"), icon=":material/error:")
 
 
 def _line(job: Job) -> str:

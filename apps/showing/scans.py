@@ -20,6 +20,10 @@ from medidiff.io import SeveralSeriesError, Volume
 
 SHIPPED, UPLOAD, DATA = "Shipped example", "My file", "Data folder"
 _TYPES = ["nii", "gz", "zip", "dcm"]
+_KEPT_HOW = (
+    "Read in memory; its name is not kept. A reconstruction copies the voxels to this machine's data folder "
+    "and removes the copy when it is over; its result stays until you remove it under Results."
+)
 Listing = tuple[str, ...]
 """What each series of a folder is."""
 
@@ -46,12 +50,7 @@ def shipped() -> Volume:
 
 def upload(label: str, *, key: str) -> Volume | None:
     """An upload and what it holds; None without one, or with one line on what is wrong."""
-    file = st.file_uploader(
-        label,
-        type=_TYPES,
-        key=f"{key}-file",
-        help="It stays on this computer; its name is not kept.",
-    )
+    file = st.file_uploader(label, type=_TYPES, key=f"{key}-file", help=_KEPT_HOW)
     if file is None:
         st.session_state.pop(f"{key}-read", None)
         return None

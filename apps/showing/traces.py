@@ -18,8 +18,8 @@ from medidiff.domains.chromatography.chromatogram import Chromatogram
 from medidiff.domains.chromatography.demo import demo_system, noisy_trace
 from medidiff.domains.chromatography.files.reading import read_chromatograms
 from medidiff.domains.chromatography.fitting.result import fit_chromatogram
+from medidiff.domains.chromatography.model.stored.system_file import read_system
 from medidiff.domains.chromatography.model.system import System
-from medidiff.domains.chromatography.model.system_file import read_system
 from medidiff.errors import InputError
 from medidiff.runs.result import Result
 

@@ -51,7 +51,8 @@ def guarded(action: Callable[[], int], terminal: Terminal, *, debug: bool) -> in
         if debug:
             traceback.print_exc(file=sys.stderr)
         code, line = _explain(error, terminal)
-        print(f"medidiff: {one_line(line)}", file=sys.stderr)
+        with contextlib.suppress(OSError):  # stderr may be a file on the full disk that this tells of
+            print(f"medidiff: {one_line(line)}", file=sys.stderr)
         return code
 
 

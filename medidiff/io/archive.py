@@ -73,7 +73,7 @@ def _unzip(content: IO[bytes], folder: Path, size: int, limits: Limits) -> Path:
                 raise _too_much()
             for number, entry in enumerate(entries, 1):
                 budget -= _inflate(archive, entry, folder / f"{number:06d}", budget, deadline)
-    except (zipfile.BadZipFile, struct.error, zlib.error, EOFError, RuntimeError, ValueError):
+    except (zipfile.BadZipFile, struct.error, zlib.error, EOFError, RuntimeError, ValueError, OverflowError):
         raise _refused("a zip that can be unpacked", "a damaged one", "Pack the folder again.") from None
     return folder / "000001" if len(entries) == 1 else folder
 

@@ -5,12 +5,12 @@ which arm it is), `study.sqlite` (everything that happened). `medidiff.review.re
 mean. Nothing here knows a screen.
 """
 
-from medidiff.review.drafting import new_study
+from medidiff.review.design.drafting import new_study
+from medidiff.review.design.protocol import Protocol, read_protocol
 from medidiff.review.export import Export, export_study
 from medidiff.review.opening import freeze_study, merge_studies, open_study, verify_study
 from medidiff.review.practice import practice_study
 from medidiff.review.presentation import Choice, Given, Presentation, Washout
-from medidiff.review.protocol import Protocol, read_protocol
 from medidiff.review.status import State, state_of
 from medidiff.review.store.chain import Head
 from medidiff.review.store.readers import Reader

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from medidiff.atomic import writable, writing_file
+from medidiff.review.design.protocol import Protocol
 from medidiff.review.presentation import CANNOT, TIE, choices
-from medidiff.review.protocol import Protocol
 from medidiff.review.store import Head, Reading, Row
 from medidiff.review.study import Study
 from medidiff.runs.plain import to_plain, write_json
 from medidiff.runs.report import NOTICE
 
 ANSWERS_CSV, ANSWERS_JSON, DICTIONARY = "answers.csv", "answers.json", "dictionary.json"
+_HIDDEN = ("side_a", "side_b", "preferred")
 _FORMULA = ("=", "+", "-", "@", "\t")
 
 
@@ -93,7 +94,7 @@ def export_study(study: Study, folder: Path | None = None) -> Export:
     }
     head_lines = {"schema": "medidiff.review.answers/1", "notice": NOTICE, **facts}
     write_json(folder / ANSWERS_JSON, {**head_lines, "answers": answers, "events": events})
-    write_json(folder / DICTIONARY, to_plain(_dictionary(study.protocol)))
+    write_json(folder / DICTIONARY, to_plain(_dictionary(study.protocol, blinded=blinded)))
     files = tuple(folder / name for name in (ANSWERS_CSV, ANSWERS_JSON, DICTIONARY))
     return Export(files, len(answers), blinded, head)
 
@@ -169,7 +170,10 @@ def _cell(value: Any) -> str:
     return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text
 
 
-def _dictionary(protocol: Protocol) -> dict[str, Any]:
+def _dictionary(protocol: Protocol, *, blinded: bool) -> dict[str, Any]:
+    told = columns(protocol)
+    if blinded:  # not even the arms' names
+        told = tuple(replace(one, allowed=()) if one.name in _HIDDEN else one for one in told)
     return {
         "schema": "medidiff.review.dictionary/1",
         "notice": NOTICE,
@@ -177,6 +181,6 @@ def _dictionary(protocol: Protocol) -> dict[str, Any]:
         "question": protocol.question,
         "file": ANSWERS_CSV,
         "empty": "does not apply, or hidden until the study is unblinded",
-        "columns": [asdict(column) for column in columns(protocol)],
+        "columns": [asdict(column) for column in told],
         "choices": {choice.value: choice.label for choice in choices(protocol)},
     }

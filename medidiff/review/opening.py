@@ -13,7 +13,7 @@ from medidiff.atomic import rehearse_files, writing_folder
 from medidiff.errors import InputError
 from medidiff.io.limits import Limits
 from medidiff.progress import Report, silent
-from medidiff.review.cases import (
+from medidiff.review.design.cases import (
     IMAGES,
     MANIFEST,
     Manifest,
@@ -22,20 +22,23 @@ from medidiff.review.cases import (
     plain_manifest,
     read_manifest,
 )
-from medidiff.review.protocol import PROTOCOL, read_protocol
+from medidiff.review.design.protocol import PROTOCOL, read_protocol
 from medidiff.review.store import (
     Fault,
     Head,
+    Log,
     Row,
     Verdict,
     create_log,
+    file_faults,
     new_key,
     open_log,
     read_key,
+    seal,
     verify_log,
 )
 from medidiff.review.store.merge import join_logs
-from medidiff.review.store.place import refuse_network
+from medidiff.review.store.place import refuse_network, refuse_used
 from medidiff.review.store.presence import hold
 from medidiff.review.study import Study
 from medidiff.runs.plain import write_json
@@ -73,7 +76,7 @@ def freeze_study(
     manifest = Manifest(
         schema_="medidiff.review.frozen/1", notice=NOTICE, study=study, protocol=digest, cases=cases
     )
-    new_key(study)
+    manifest = manifest.model_copy(update={"seal": _seal_of(manifest, new_key(study))})
     write_json(folder / MANIFEST, plain_manifest(manifest))  # last: from here on it is frozen
     return _open(folder, first_station=True, clock=time.time)
 
@@ -82,8 +85,8 @@ def open_study(folder: Path | str, *, clock: Callable[[], float] = time.time) ->
     """Open a frozen study, with every image checked.
 
     A copy of a frozen study without its database gets a new one: so each workstation has its own. clock:
-    seconds since 1970 UTC. Raises InputError for a protocol or image that is not as it was frozen, or a
-    database that is not this study's; MissingError without the study's key.
+    seconds since 1970 UTC. Raises InputError for a protocol, manifest or image that is not as it was frozen,
+    and for a database that is not this study's or not whole; MissingError without the study's key.
     """
     return _open(Path(folder), first_station=False, clock=clock)
 
@@ -96,6 +99,7 @@ def merge_studies(out: Path | str, folders: Sequence[Path | str], *, separate: b
     folder that is not empty. The sources are not changed.
     """
     out, places = Path(out), [Path(folder) for folder in folders]
+    refuse_used(out)
     if len(places) < 2:
         raise InputError(
             "studies", expected="two or more", got=f"{len(places)}", fix="Name each copy.", argument=True
@@ -110,6 +114,7 @@ def merge_studies(out: Path | str, folders: Sequence[Path | str], *, separate: b
         )
     manifest, digest = manifests[0]
     key = read_key(manifest.study)
+    _check_seal(manifest, key)
     sources = [open_log(place / DATABASE, manifest.study, key) for place in places]
     with writing_folder(out) as partial:
         for name in (PROTOCOL, MANIFEST):
@@ -130,9 +135,10 @@ def verify_study(folder: Path | str, *, expect: Head | None = None) -> Verdict:
     """
     folder = Path(folder)
     manifest, manifest_digest = read_manifest(folder)
-    log = open_log(folder / DATABASE, manifest.study, read_key(manifest.study))
+    key = read_key(manifest.study)
+    log = open_log(folder / DATABASE, manifest.study, key)
     found = verify_log(log, expect)
-    faults = list(found.faults)
+    faults = [*found.faults, *file_faults(log)]
     try:
         _, digest = read_protocol(folder)
     except InputError:
@@ -140,7 +146,8 @@ def verify_study(folder: Path | str, *, expect: Head | None = None) -> Verdict:
     if digest != manifest.protocol:
         faults.append(Fault(PROTOCOL, "was changed"))
     with log.reading() as now:
-        if not _fits(now.rows("study"), manifest, manifest_digest):
+        fits = _fits(now.first(), manifest, manifest_digest)
+        if not fits or manifest.seal != _seal_of(manifest, key):
             faults.append(Fault(MANIFEST, "was changed, or is of another study than the database"))
     try:
         check_images(folder, manifest)
@@ -159,8 +166,9 @@ def _open(folder: Path, *, first_station: bool, clock: Callable[[], float]) -> S
             got="a changed one",
             fix="Put back the frozen protocol; a change needs a new study.",
         )
-    check_images(folder, manifest)
     path, key = folder / DATABASE, read_key(manifest.study)
+    _check_seal(manifest, key)
+    check_images(folder, manifest)
     notices = [] if hold(folder / MANIFEST) else [_OPEN_ELSEWHERE]
     if path.exists():
         log = open_log(path, manifest.study, key)
@@ -171,7 +179,8 @@ def _open(folder: Path, *, first_station: bool, clock: Callable[[], float]) -> S
     if log.copy is not None:
         notices.append("the study's folder cannot be written: it is open for looking only")
     with log.reading() as now:
-        _check_first(now.rows("study"), manifest, manifest_digest)
+        _check_first(now.first(), manifest, manifest_digest)
+    _check_whole(log)
     return Study(folder, protocol, digest, manifest, log, tuple(notices), clock)
 
 
@@ -190,19 +199,51 @@ def first_row(manifest: Manifest, manifest_digest: str, station: int) -> dict[st
     }
 
 
+def _seal_of(manifest: Manifest, key: bytes) -> str:
+    plain = plain_manifest(manifest)
+    del plain["seal"]
+    return seal(key, plain)
+
+
+def _check_seal(manifest: Manifest, key: bytes) -> None:
+    if manifest.seal != _seal_of(manifest, key):
+        raise InputError(
+            MANIFEST,
+            expected="the manifest that was frozen",
+            got="a changed one",
+            fix="Copy the study's folder again from where it was frozen.",
+        )
+
+
+def _check_whole(log: Log) -> None:
+    """Refuse a log that somebody changed: forged rows could unblind it, or pass for answers."""
+    faults = [*verify_log(log).faults, *file_faults(log)]
+    if faults:
+        more = f" and {len(faults) - 1} more" if len(faults) > 1 else ""
+        raise InputError(
+            DATABASE,
+            expected="a log as it was written",
+            got=f"one that is not whole: {faults[0].place} {faults[0].text}{more}",
+            fix="Put back a whole copy; 'medidiff review verify DIR' names all places.",
+        )
+
+
 def _new_station() -> int:
     """A number that sets the readers' orders of one workstation apart from those of others."""
     return 1 + secrets.randbelow(9999)
 
 
-def _fits(rows: list[Row], manifest: Manifest, manifest_digest: str) -> bool:
-    facts = rows[0].data if rows else {}
+def _fits(first: Row | None, manifest: Manifest, manifest_digest: str) -> bool:
+    try:
+        facts = first.data if first is not None else {}
+    except InputError:  # not even an entry
+        facts = {}
     expected = (manifest.study, manifest.protocol, manifest_digest)
     return (facts.get("study"), facts.get("protocol"), facts.get("manifest")) == expected
 
 
-def _check_first(rows: list[Row], manifest: Manifest, manifest_digest: str) -> None:
-    if not _fits(rows, manifest, manifest_digest):
+def _check_first(first: Row | None, manifest: Manifest, manifest_digest: str) -> None:
+    if not _fits(first, manifest, manifest_digest):
         raise InputError(
             DATABASE,
             expected="the database of this study",

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from medidiff.review.cases import MANIFEST
-from medidiff.review.drafting import new_study
+from medidiff.review.design.cases import MANIFEST
+from medidiff.review.design.drafting import new_study
+from medidiff.review.design.protocol import PROTOCOL
 from medidiff.review.opening import freeze_study
-from medidiff.review.protocol import PROTOCOL
 from medidiff.runs.demo import demo_run_folder
 from medidiff.runs.home import home_folder
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from medidiff.review.protocol import Protocol
-from medidiff.review.schedule import Item
+from medidiff.review.design.protocol import Protocol
+from medidiff.review.design.schedule import Item
 
 TIE, CANNOT = "tie", "cannot"
 SIDES = ("A", "B")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import numpy as np
 
 from medidiff.atomic import writable, writing_file
 from medidiff.errors import InputError
+from medidiff.review.design.protocol import Protocol
 from medidiff.review.export import answer_rows
 from medidiff.review.presentation import CANNOT, TIE
-from medidiff.review.protocol import Protocol
 from medidiff.review.statistics import AnswerTable, Plan, study_figure, summarise
+from medidiff.review.store import Reading
 from medidiff.review.study import Study
 from medidiff.runs.figures import png_bytes
 from medidiff.runs.plain import write_json
@@ -82,13 +84,24 @@ def _remarks(protocol: Protocol) -> tuple[str, ...]:
     return ("several cases are blocks of one scan, so not independent: intervals come out too narrow",)
 
 
+def _late_answers(now: Reading) -> tuple[str, ...]:
+    """A workstation may have read on while another one's copy was unblinded; merging brings both together."""
+    opened = float(now.rows("unblind")[0].data["utc"])
+    begun = {row.number: float(row.data["utc"]) for row in now.rows("session")}
+    late = sum(begun.get(row.session, 0.0) + row.seconds > opened for row in now.rows("answer"))
+    if not late:
+        return ()
+    return (f"{late} answers were given after the results were opened at another workstation",)
+
+
 def write_statistics(study: Study, folder: Path | None = None) -> dict[str, Any]:
     """Write `statistics.json` and its picture into `folder` (default: the study's); the same numbers back."""
     table, folder = answer_table(study), folder or study.folder
     with study.log.reading() as now:
-        head = now.head()
+        head, late = now.head(), _late_answers(now)
+    plan = plan_of(study.protocol)
     facts = {"title": study.protocol.title, "protocol_sha256": study.digest, "head": str(head)}
-    found = {**summarise(table, plan_of(study.protocol)), "study": facts}
+    found = {**summarise(table, replace(plan, remarks=(*plan.remarks, *late))), "study": facts}
     with writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
     picture = png_bytes(study_figure(found))
@@ -102,7 +115,7 @@ def statistics_text(found: dict[str, Any]) -> list[str]:
     """The report for a person: each comparison with its interval, what was claimed, warnings, methods."""
     lines = [
         f"{found['study']['title']}: {found['answers']['judged']} judged answers, "
-        f"{found['readers']} readers, {found['cases']} cases ({found['notice']})"
+        f"{_counted(found['readers'], 'reader')}, {_counted(found['cases'], 'case')} ({found['notice']})"
     ]
     for one in found["comparisons"]:
         lines.append(f"{one['arm']} against {one['against']}: {one['endpoint']}")
@@ -112,6 +125,10 @@ def statistics_text(found: dict[str, Any]) -> list[str]:
         lines += [f"  {_claim(claim)}" for claim in one.get("claims", ())]
     lines += [f"note: {text}" for text in found["warnings"]]
     return [*lines, "", "Methods: " + " ".join(found["methods"]), f"head {found['study']['head']}"]
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _outcome(row: dict[str, Any], first: str) -> float:

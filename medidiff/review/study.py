@@ -21,13 +21,13 @@ from typing import Any
 
 from medidiff.errors import InputError
 from medidiff.io.volume import Volume
-from medidiff.review.cases import (
+from medidiff.review.design.cases import (
     Manifest,
     open_image,
 )
+from medidiff.review.design.protocol import Protocol
+from medidiff.review.design.schedule import Item, schedule
 from medidiff.review.presentation import Given, Presentation, Washout, choices, present
-from medidiff.review.protocol import Protocol
-from medidiff.review.schedule import Item, schedule
 from medidiff.review.store import Head, Log, Reader, Reading, Row
 from medidiff.review.store.readers import refuse_unblinded, register, sign_in
 from medidiff.runs.plain import to_plain

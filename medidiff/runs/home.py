@@ -7,7 +7,13 @@ from pathlib import Path
 
 
 def home_folder(*parts: str) -> Path:
-    """`$XDG_DATA_HOME/medidiff` (by default ~/.local/share/medidiff), or a folder in it; not made."""
-    # expanduser, because Path.home() fails where a container's user has neither $HOME nor an entry.
-    data = Path(os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share"))
-    return data.joinpath("medidiff", *parts)
+    """`$XDG_DATA_HOME/medidiff` (by default ~/.local/share/medidiff), or a folder in it; not made.
+
+    A variable that is no absolute path is passed over, as the XDG specification has it: a job and the server
+    run in other folders than the shell.
+    """
+    data = os.environ.get("XDG_DATA_HOME", "")
+    if not os.path.isabs(data):
+        # expanduser, because Path.home() fails where a container's user has neither $HOME nor an entry.
+        data = os.path.expanduser("~/.local/share")
+    return Path(data, "medidiff", *parts)

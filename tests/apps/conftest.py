@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -38,12 +39,17 @@ SIZE = {"width": 1280, "height": 800}
 
 @dataclass
 class Server:
-    """A running `medidiff app`: `url` as the terminal has it, without the token; `home` its data folder."""
+    """A running `medidiff app`: `url` as the terminal has it, without the token; `home` its data folder.
 
-    process: subprocess.Popen[str]
+    What it prints goes to files: a pipe that nobody reads would fill, and hold it up.
+    """
+
+    process: subprocess.Popen[bytes]
     url: str
     address: str
     home: Path
+    stdout: Path
+    stderr: Path
 
     @property
     def port(self) -> int:
@@ -73,21 +79,21 @@ def free_port() -> int:
 
 def start_server(home: Path, *words: str) -> Server:
     """Start `medidiff app` with its own data folder, and wait until it answers."""
-    environment = {**os.environ, "XDG_DATA_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    places = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "XDG_DATA_HOME": str(home), "PYTHONPATH": places}
     command = [sys.executable, "-m", "medidiff", "app", "--json", "--no-browser", *words]
     if "--port" not in words:
         command += ["--port", str(free_port())]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=home
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    told = ""
-    while not told.endswith("}\n") and (line := process.stdout.readline()):
-        told += line
-    assert told, process.stderr.read()
+    stdout, stderr = (home / f"printed-{secrets.token_hex(4)}.{name}" for name in ("out", "err"))
+    with stdout.open("wb") as out, stderr.open("wb") as err:
+        process = subprocess.Popen(command, stdout=out, stderr=err, env=environment, cwd=home)
+    deadline = time.monotonic() + 60
+    while not (told := stdout.read_text()).endswith("}\n"):
+        assert process.poll() is None, stderr.read_text()
+        assert time.monotonic() < deadline, stderr.read_text()
+        time.sleep(0.05)
     address = json.loads(told)["url"]
-    return Server(process, address.partition("?")[0], address, home)
+    return Server(process, address.partition("?")[0], address, home, stdout, stderr)
 
 
 @pytest.fixture(scope="module")
@@ -103,14 +109,14 @@ def app_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer
     for server in started:
         if server.process.poll() is None:
             server.stop()
-        for stream in (server.process.stdout, server.process.stderr):
-            assert stream is not None
-            stream.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium; without one the test is skipped, or fails with MEDIDIFF_REQUIRE_BROWSER=1."""
+    """Debian's Chromium; without one the test is skipped, or fails with MEDIDIFF_REQUIRE_BROWSER=1.
+
+    One a module: Playwright keeps an event loop running in this thread, which other tests must not meet.
+    """
     problem = "" if os.path.exists(CHROMIUM) else f"no {CHROMIUM}"
     with contextlib.ExitStack() as stack:
         if not problem:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import http.client
 import io
+import os
+import pty
 import re
 import signal
 import socket
@@ -22,6 +25,8 @@ from medidiff.cli.verbs.app import FLAGS
 from medidiff.errors import InputError
 from medidiff.io import Volume
 from medidiff.runs.jobs import Job, read_job, start_job
+
+from .conftest import free_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -42,10 +47,12 @@ def server(app_server: StartServer) -> Server:
 
 
 def ask(
-    server: Server, path: str, *, method: str = "GET", **headers: str
+    server: Server, path: str, *, method: str = "GET", body: bytes | None = None, **headers: str
 ) -> tuple[int, dict[str, str], bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-    connection.request(method, path, headers={name.replace("_", "-"): text for name, text in headers.items()})
+    connection.request(
+        method, path, body, headers={name.replace("_", "-"): text for name, text in headers.items()}
+    )
     answer = connection.getresponse()
     found = answer.status, {name.lower(): text for name, text in answer.getheaders()}, answer.read()
     connection.close()
@@ -100,6 +107,24 @@ def test_every_answer_tells_the_browser_what_to_refuse(server: Server, path: str
         assert "access-control-allow-origin" not in headers
 
 
+def test_no_text_becomes_a_script(server: Server, page: Page, watched: Watched) -> None:
+    """In the browser, where it counts: the policy's own words are easily misread."""
+    policy = ask(server, "/")[1]["content-security-policy"]
+    (scripts,) = (part for part in policy.split("; ") if part.startswith("script-src"))
+    assert re.fullmatch(r"script-src 'self' blob:( 'sha256-[\w+/]{43}=')+", scripts)
+    page.goto(server.url)
+    page.locator(".viewer[data-drawn]").wait_for(timeout=60_000)  # a component, which comes as a blob
+    assert watched.faults == []
+    page.evaluate(
+        """() => { const made = document.createElement('script'); made.textContent = 'window.planted = 1';
+        document.body.append(made); setTimeout("window.planted = 2"); }"""
+    )
+    page.wait_for_timeout(500)
+    assert page.evaluate("typeof window.planted") == "undefined"
+    assert len(watched.faults) == 2
+    watched.faults.clear()
+
+
 def test_voxels_need_a_token_that_exists(server: Server) -> None:
     for path in ("x", "x/0/1", "../../etc/passwd", "x/-1/2", "%2e%2e/0/1"):
         assert b"root:" not in ask(server, f"/medidiff/voxels/{path}")[2]
@@ -118,24 +143,6 @@ def test_it_listens_to_this_machine_alone(server: Server) -> None:
     assert hosts == {"0100007F"}
     with pytest.raises(OSError, match=r"refused|unreachable"):
         socket.create_connection(("127.0.0.2", server.port), timeout=5)
-
-
-def test_an_upload_past_the_limit_is_refused_unread(server: Server) -> None:
-    """A body of 501 MB is announced; the server says no before it is sent."""
-    _, headers, _ = ask(server, "/_stcore/health")
-    found = re.search(r"_streamlit_xsrf=([^;]+)", headers["set-cookie"])
-    assert found is not None
-    status, _, _ = ask(
-        server,
-        "/_stcore/upload_file/a/b",
-        method="PUT",
-        Content_Length=str(501 << 20),
-        Content_Type="multipart/form-data; boundary=x",
-        X_Xsrftoken=found[1],
-        Cookie=f"_streamlit_xsrf={found[1]}",
-    )
-    assert status in (400, 413)
-    assert ask(server, "/_stcore/health")[0] == 200
 
 
 class Given(io.BytesIO):
@@ -162,24 +169,67 @@ def zip_of_zeros() -> bytes:
     return packed.getvalue()
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        header_of(30000, 30000, 60),
-        gzip.compress(header_of(30000, 30000, 60)),
-        gzip.compress(header_of(512, 512, 600) + b"\0" * (300 << 20), 1),
-        zip_of_zeros(),
-        b"",
-        b"GIF89a" + b"\0" * 100,
-    ],
-    ids=["header of 100 GB", "packed header", "gzip", "zip", "empty", "picture"],
-)
+BOMBS = {
+    "header of 100 GB": header_of(30000, 30000, 60),
+    "packed header": gzip.compress(header_of(30000, 30000, 60)),
+    "gzip": gzip.compress(header_of(512, 512, 600) + b"\0" * (300 << 20), 1),
+    "zip": zip_of_zeros(),
+}
+NO_IMAGES = {"empty": b"", "picture": b"GIF89a" + b"\0" * 100}
+
+
+@pytest.mark.parametrize("content", [*BOMBS.values(), *NO_IMAGES.values()], ids=[*BOMBS, *NO_IMAGES])
 def test_a_bomb_is_refused_in_one_line(content: bytes) -> None:
     from serving.uploads import volume_from_upload
 
     with pytest.raises(InputError) as error:
         volume_from_upload(Given(content))
     assert "CANARY" not in str(error.value)
+
+
+def test_uploads_to_the_server_are_bounded_and_bombs_leave_it_alive(server: Server, page: Page) -> None:
+    """As a person gives them; what the page's own session may send, and how much memory a bomb takes."""
+    most = 0.0
+    for name, content in BOMBS.items():
+        page.goto(server.url)
+        page.get_by_test_id("stButtonGroup").get_by_text("My file").click(timeout=60_000)
+        before = memory_mib(server, "VmRSS")
+        with page.expect_request(re.compile("upload_file")) as asked:
+            page.locator("input[type=file]").set_input_files(
+                {"name": f"{name}.nii.gz", "mimeType": "application/gzip", "buffer": content}
+            )
+        page.get_by_test_id("stAlertContentError").filter(has_text="expected").wait_for(timeout=60_000)
+        most = max(most, memory_mib(server, "VmHWM") - before)
+    assert most < 300
+
+    known = "; ".join(f"{cookie['name']}={cookie['value']}" for cookie in page.context.cookies())
+    path = asked.value.url.partition(str(server.port))[2]
+
+    def put(path: str, announced: int | None = None) -> int:
+        length = {} if announced is None else {"Content_Length": str(announced)}
+        return ask(
+            server,
+            path,
+            method="PUT",
+            body=b'--x\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\n1\r\n--x--\r\n',
+            Content_Type="multipart/form-data; boundary=x",
+            X_Xsrftoken=asked.value.headers["x-xsrftoken"],
+            Cookie=known,
+            **length,
+        )[0]
+
+    assert put(path) == 204  # this session may; so what follows is refused for its size alone
+    assert put(path, 500 << 20 | 1) == 413
+    assert put("/_stcore/upload_file/a/b") == 400
+    assert ask(server, "/_stcore/health")[0] == 200
+
+
+def memory_mib(server: Server, what: str) -> float:
+    """Of the server itself, the one child of `medidiff app`: VmRSS now, VmHWM at its highest."""
+    pid = server.process.pid
+    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    status = Path(f"/proc/{child}/status").read_text()
+    return int(re.search(rf"{what}:\s+(\d+) kB", status)[1]) / 1024  # type: ignore[index]  # it is there
 
 
 def test_an_upload_becomes_the_volume_it_holds(tmp_path: Path) -> None:
@@ -228,6 +278,52 @@ def test_an_open_address_needs_a_word(capsys: pytest.CaptureFixture[str]) -> Non
     assert "--i-understand-no-login" in capsys.readouterr().err
 
 
+def test_an_address_that_hosts_cannot_be_compared_with_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    from medidiff.cli.main import main
+
+    assert main(["app", "--address", "::1", "--i-understand-no-login"]) == 2
+    assert "IPv4" in capsys.readouterr().err
+
+
+def test_a_configuration_in_the_current_folder_is_not_obeyed(app_server: StartServer, tmp_path: Path) -> None:
+    """It may be a folder of downloads; this one would move every page, and with it what the gate guards."""
+    (tmp_path / ".streamlit").mkdir()
+    (tmp_path / ".streamlit" / "config.toml").write_text('[server]\nbaseUrlPath = "elsewhere"\n')
+    server = app_server(home=tmp_path)
+    assert ask(server, "/_stcore/health")[0] == 200
+    assert ask(server, "/elsewhere/_stcore/health")[2] != b"ok"
+
+
+def test_a_token_is_never_in_the_words_of_a_browser(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Every user of the machine can read the command lines of all programs."""
+    from medidiff.cli.main import main
+    from medidiff.cli.verbs import app
+
+    class Ended:
+        returncode = 0
+
+        def wait(self, seconds: float | None = None) -> int:
+            return 0
+
+        def kill(self) -> None:
+            pass
+
+    opened: list[str] = []
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr(app, "_start", lambda *words, **more: Ended())
+    monkeypatch.setattr(app, "_wait_until_ready", lambda *words: None)
+    for words, count in (([], 1), (["--token"], 1)):
+        main(["app", "--port", "8739", *words])
+        assert len(opened) == count
+    assert "token" not in opened[0]
+    assert "?token=" in capsys.readouterr().out
+
+
 def test_without_streamlit_the_line_installs_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -242,8 +338,9 @@ def test_a_token_guards_every_path_and_leaves_the_address(app_server: StartServe
     server = app_server("--token")
     query = server.address.removeprefix(server.url.rstrip("/"))
     assert re.fullmatch(r"/\?token=[\w-]{32}", query)
-    for path in [*PATHS, "/?token=wrong", "/static/js/index.js"]:
-        assert ask(server, path)[0] == 403
+    for path in [*PATHS, "/?token=wrong", *streamlits_routes()]:
+        for method in ("GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE"):
+            assert ask(server, path, method=method)[0] == 403
     assert knock(server) == 403
 
     status, headers, _ = ask(server, f"/compare{query[1:]}&job=1")
@@ -271,6 +368,32 @@ def test_server_and_jobs_end_within_three_seconds(app_server: StartServer, numbe
     assert not first.result.exists()
     assert list(first.folder.glob(".medidiff*")) == []
     assert server.process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
+
+
+def test_ctrl_c_in_a_terminal_is_one_line(tmp_path: Path) -> None:
+    """The terminal sends it to all in the foreground at once, and a hasty person sends it thrice."""
+    environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    pid, terminal = pty.fork()
+    if pid == 0:
+        words = [sys.executable, "-m", "medidiff", "app", "--no-browser", "--port", str(free_port())]
+        os.execve(sys.executable, words, environment)
+    shown = b""
+    while b"Ctrl-C ends it" not in shown:
+        shown += os.read(terminal, 4096)
+    began = time.monotonic()
+    for _ in range(3):
+        os.write(terminal, b"\x03")
+        time.sleep(0.1)
+    with contextlib.suppress(OSError):  # the end of a terminal
+        while block := os.read(terminal, 4096):
+            shown += block
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    os.close(terminal)
+    assert time.monotonic() - began < END_SECONDS
+    assert code == 130
+    assert b"Traceback" not in shown
+    lines = [line for line in shown.decode().replace("^C", "").splitlines() if line]
+    assert lines[2:] == ["medidiff: interrupted; the app and its jobs have ended."]
 
 
 def test_after_a_kill_the_job_goes_on_and_the_next_server_finds_it(app_server: StartServer) -> None:
@@ -337,6 +460,17 @@ def test_readers_reach_nothing_but_their_page(
             assert page.get_by_role("link", name=title).count() == 0
     watched.faults.clear()  # Streamlit says on the console that these pages do not exist: so it should be
     assert ask(server, "/_stcore/upload_file/a/b", method="PUT")[0] == 403
+
+
+def streamlits_routes() -> list[str]:
+    """An address of every route that Streamlit's server has."""
+    from streamlit.web.server.starlette import starlette_routes
+
+    found = [
+        text for name, text in vars(starlette_routes).items() if name.startswith(("_ROUTE_", "BASE_ROUTE_"))
+    ]
+    assert len(found) > 8
+    return ["/" + re.sub(r"\{[^}]*\}", "x", path) for path in [*found, "static/js/index.js", "auth/login"]]
 
 
 def slow_job(server: Server) -> Job:

@@ -14,7 +14,7 @@ from medidiff.cli.main import main
 from medidiff.domains.chromatography.chromatogram import Chromatogram
 from medidiff.domains.chromatography.engines.fft import fft_curves
 from medidiff.domains.chromatography.model.injection import Rectangle
-from medidiff.domains.chromatography.model.shipped import named_system
+from medidiff.domains.chromatography.model.stored.shipped import named_system
 
 _FIVE = ("benzene", "toluene", "ethylbenzene", "p-xylene", "o-xylene")
 

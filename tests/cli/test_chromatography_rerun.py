@@ -20,7 +20,7 @@ from medidiff.domains.chromatography.chromatogram import Chromatogram
 from medidiff.domains.chromatography.files import read_chromatogram
 from medidiff.domains.chromatography.fitting.result import fit_chromatogram
 from medidiff.domains.chromatography.model.injection import TailedRectangle
-from medidiff.domains.chromatography.model.shipped import named_system
+from medidiff.domains.chromatography.model.stored.shipped import named_system
 from medidiff.domains.chromatography.simulate import simulate
 
 METHOD = """
@@ -277,3 +277,11 @@ def test_no_provenance_is_trusted(
     err = capsys.readouterr().err
     assert says in err
     assert err.count("\n") == 1
+
+
+def test_a_folder_with_a_blank_needs_both(run: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    run(*next(words for words, _ in RUNS if words[1] == "runs" and "--blank" in words))
+    assert rerun("--input", "runs") == 2
+    assert "expected --input twice" in capsys.readouterr().err
+    assert rerun("--input", "blank.csv", *INPUT) == 3
+    assert "expected a folder" in capsys.readouterr().err

@@ -92,20 +92,28 @@ def test_a_study_from_draft_to_statistics(here: Path, said: Callable[..., Any]) 
     assert "unblinded" in said(3, "unblind", "s", "--reason", "once more")
 
 
+def tamper(here: Path, statement: str) -> None:
+    """Change the database of study `s` by hand, and put its triggers back."""
+    with sqlite3.connect(here / "s" / "study.sqlite") as connection:
+        triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for name, _ in triggers:
+            connection.execute(f"DROP TRIGGER {name}")
+        connection.execute(statement)
+        for _, text in triggers:
+            connection.execute(text)
+    connection.close()
+
+
 def test_a_changed_answer_is_exit_code_6_with_its_row(here: Path, said: Callable[..., Any]) -> None:
     draft(here, said)
     said(0, "freeze", "s")
     read_all(here / "s", "R01")
     head = said(0, "status", "s")["head"]
-    with sqlite3.connect(here / "s" / "study.sqlite") as connection:
-        connection.execute("DROP TRIGGER log_keeps_content")
-        connection.execute("UPDATE log SET body = replace(body, '\"A\"', '\"B\"') WHERE number = 7")
-    connection.close()
+    tamper(here, "UPDATE log SET body = replace(body, '\"A\"', '\"B\"') WHERE number = 7")
     assert said(6, "verify", "s")["faults"] == [{"place": "row 7", "text": "was changed"}]
-    with sqlite3.connect(here / "s" / "study.sqlite") as connection:
-        connection.execute("DROP TRIGGER log_keeps_rows")
-        connection.execute("DELETE FROM log WHERE number > 6")
-    connection.close()
+    for verb in ("status", "export", "stats"):  # no result comes out of it
+        assert "row 7 was changed" in said(3, verb, "s")
+    tamper(here, "DELETE FROM log WHERE number > 6")
     assert said(0, "verify", "s")["whole"]
     (fault,) = said(6, "verify", "s", "--expect", head)["faults"]
     assert fault["place"] == "row 7"
@@ -190,3 +198,20 @@ def _holds(path: Path, text: str) -> bool:
     content = path.read_bytes()
     content += gzip.decompress(content) if content.startswith(b"\x1f\x8b") else b""
     return any(text.encode(code) in content for code in ("utf-8", "utf-16-le"))
+
+
+def test_an_unfinished_study_that_is_unblinded_is_told(
+    here: Path, said: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    draft(here, said)
+    said(0, "freeze", "s")
+    study = open_study(here / "s")
+    reader = study.sign_in("R01", "4711", new=True)
+    shown = study.next(reader)
+    assert isinstance(shown, Presentation)
+    study.answer(reader, shown, "A", seconds=3.0)
+    study.log.close()
+    assert main(["review", "unblind", "s", "--reason", "no time"]) == 0
+    told = capsys.readouterr().err
+    assert "closed with 1 of 5 planned readers" in told
+    assert "reader 1 was closed out after 1 of 10" in told

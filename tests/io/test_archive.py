@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import stat
 import struct
+import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from medidiff.errors import InputError
+from medidiff.io import archive as archive_module
 from medidiff.io.archive import unpacked
 from medidiff.io.limits import MIB, Limits
 from medidiff.io.reading import read_volume
@@ -92,6 +94,54 @@ def test_a_header_that_lies_of_its_size_is_not_believed(pack: Pack) -> None:
     packed[22:26] = struct.pack("<I", 5)
     table = packed.index(b"PK\1\2")
     packed[table + 24 : table + 28] = struct.pack("<I", 5)
+    assert refusal(io.BytesIO(bytes(packed))) == "a damaged one"
+
+
+def test_bytes_are_counted_whatever_a_table_says(tmp_path: Path, pack: Pack) -> None:
+    """Python's reader gives no more than the table's size, so nothing but the counter itself shows this.
+
+    Without the counter all 3 MB would be written; with it, not one block beyond the budget.
+    """
+    with zipfile.ZipFile(pack({"a": b"\0" * (3 * MIB)})) as archive:
+        (entry,) = archive.infolist()
+        with pytest.raises(InputError) as error:
+            archive_module._inflate(archive, entry, tmp_path / "a", MIB, time.monotonic() + 60)
+    assert "more than allowed" in error.value.got
+    assert (tmp_path / "a").stat().st_size <= MIB
+
+
+def test_sizes_that_lie_in_every_place_are_not_believed(pack: Pack) -> None:
+    """In the header, in the descriptor after the data and in the table: 5 bytes, and 3 MB come out."""
+
+    class Stream(io.RawIOBase):  # without seek, so that the sizes follow the data
+        def __init__(self) -> None:
+            self.data = bytearray()
+
+        def writable(self) -> bool:
+            return True
+
+        def write(self, block: bytes) -> int:  # type: ignore[override]  # bytes are all that comes
+            self.data += block
+            return len(block)
+
+    stream = Stream()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[arg-type]  # a raw stream does
+        archive.writestr("a", b"\0" * (3 * MIB))
+    packed, size, lie = stream.data, struct.pack("<I", 3 * MIB), struct.pack("<I", 5)
+    assert packed.count(size) == 2  # descriptor and table
+    assert struct.unpack_from("<H", packed, 6)[0] & 8
+    assert refusal(io.BytesIO(bytes(packed.replace(size, lie)))) == "a damaged one"
+
+
+def test_a_place_beyond_every_file_is_damage(pack: Pack) -> None:
+    """Zip64 can name 2^64 - 1 as the place of a file, which no system's seek accepts."""
+    packed = bytearray(pack({"a": b"x" * 10, "b": b"y"}).getvalue())
+    table, end = packed.index(b"PK\1\2"), packed.index(b"PK\5\6")
+    extra = struct.pack("<HHQ", 1, 8, 2**64 - 1)
+    struct.pack_into("<I", packed, end + 12, struct.unpack_from("<I", packed, end + 12)[0] + len(extra))
+    struct.pack_into("<H", packed, table + 30, len(extra))
+    struct.pack_into("<I", packed, table + 42, 0xFFFFFFFF)
+    packed[table + 47 : table + 47] = extra  # after the name of one letter
     assert refusal(io.BytesIO(bytes(packed))) == "a damaged one"
 
 

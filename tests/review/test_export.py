@@ -40,7 +40,7 @@ def test_before_unblinding_nothing_names_an_arm(study: Study, tmp_path: Path) ->
     rows = table_of(tmp_path / "out")
     assert (found.blinded, found.answers, len(rows)) == (True, 10, 10)
     assert {row["side_a"] + row["side_b"] + row["preferred"] for row in rows} == {""}
-    for name in ("answers.csv", "answers.json"):
+    for name in ("answers.csv", "answers.json", "dictionary.json"):
         text = (tmp_path / "out" / name).read_text()
         assert "diffusion" not in text
         assert '"tv"' not in text

@@ -101,6 +101,12 @@ def test_an_inserted_row_is_named(log: Log) -> None:
     assert places(log) == [("row 5", "was inserted, and the rows after it were renumbered")]
 
 
+def test_swapped_rows_are_named(log: Log) -> None:
+    moves = ((5, -1), (6, 5), (-1, 6))
+    tamper(log, *(f"UPDATE log SET number = {to} WHERE number = {at}" for at, to in moves))
+    assert places(log) == [("row 5", "and row 6 were swapped")]
+
+
 def test_an_added_row_is_named(log: Log) -> None:
     tamper(
         log, "INSERT INTO log SELECT 11, kind, reader, session, seconds, body, mac FROM log WHERE number = 9"
@@ -252,7 +258,92 @@ def test_a_study_that_was_tampered_with_is_not_whole(study: Study) -> None:
     assert isinstance(shown, Presentation)
     row = study.answer(reader, shown, "A", seconds=1.0)
     tamper(study.log, f"UPDATE log SET body = replace(body, '\"A\"', '\"B\"') WHERE number = {row}")
-    assert [fault.place for fault in verify_study(study.folder).faults] == [f"row {row}"]
+    assert [fault.place for fault in verify_study(study.folder).faults] == [f"row {row}", DATABASE]
+    with pytest.raises(InputError, match=f"row {row} was changed"):
+        open_study(study.folder)
+
+
+def test_a_forged_unblinding_opens_nothing(study: Study) -> None:
+    """Its row is the next one, so that the triggers let it in; only the chain knows better."""
+    study.log.close()
+    with sqlite3.connect(study.log.path) as connection:
+        count = connection.execute("SELECT MAX(number) FROM log").fetchone()[0]
+        row = (count + 1, "unblind", 0, 0, 0.0, '{"reason":"mine","utc":0}', "0" * 64)
+        connection.execute("INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    connection.close()
+    with pytest.raises(InputError, match=f"row {count + 1} was changed, or added"):
+        open_study(study.folder)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TRIGGER log_keeps_rows",
+        "CREATE TRIGGER swallow BEFORE INSERT ON log BEGIN SELECT RAISE(IGNORE); END",
+        "CREATE TABLE more (x)",
+    ],
+)
+def test_other_triggers_or_tables_are_found(study: Study, statement: str) -> None:
+    """One that ignores inserts would let answers vanish while every row stays whole."""
+    study.log.close()
+    with sqlite3.connect(study.log.path) as connection:
+        connection.execute(statement)
+    connection.close()
+    (fault,) = verify_study(study.folder).faults
+    assert (fault.place, fault.text) == (DATABASE, "has other tables or triggers than it was made with")
+    with pytest.raises(InputError):
+        open_study(study.folder)
+
+
+def test_a_damaged_index_is_found_though_all_rows_are_there(study: Study) -> None:
+    """Questions go through the index: what it has lost would be missing in an export."""
+    for k in range(400):
+        study.log.append("event", {"event": "e", "data": k}, reader=1)
+    study.log.close()
+    with sqlite3.connect(study.log.path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        question = "SELECT rootpage FROM sqlite_master WHERE name = 'log_by_kind'"
+        page = connection.execute(question).fetchone()[0]
+        size = connection.execute("PRAGMA page_size").fetchone()[0]
+    connection.close()
+    content = bytearray(study.log.path.read_bytes())
+    content[(page - 1) * size + 12 : page * size] = bytes(size - 12)
+    study.log.path.write_bytes(content)
+    faults = verify_study(study.folder).faults
+    assert [(fault.place, fault.text) for fault in faults] == [(DATABASE, "has damaged pages or indexes")]
+
+
+@pytest.mark.parametrize("row", [1, 2])
+@pytest.mark.parametrize("body", ["no json", "[]", "{}"])
+def test_rows_of_another_program_are_one_message(study: Study, row: int, body: str) -> None:
+    study.sign_in("R01", "4711", new=True)
+    tamper(study.log, f"UPDATE log SET body = '{body}' WHERE number = {row}")
+    assert not verify_study(study.folder).whole
+    with pytest.raises(InputError):
+        open_study(study.folder)
+
+
+def test_a_log_without_its_table_is_damaged(study: Study) -> None:
+    study.log.close()
+    with sqlite3.connect(study.log.path) as connection:
+        connection.execute("DROP TABLE log")
+    connection.close()
+    with pytest.raises(InputError, match="damaged"):
+        verify_study(study.folder)
+
+
+def test_a_changed_arm_map_is_refused_where_no_database_knows_it_yet(study: Study, draft: Path) -> None:
+    """As on the next workstation, which has the frozen study and makes a database of its own."""
+    study.log.close()
+    for file in draft.glob(f"{DATABASE}*"):
+        file.unlink()
+    manifest = json.loads((draft / "frozen.json").read_text())
+    arms = manifest["cases"]["case02"]["arms"]
+    arms["tv"], arms["diffusion"] = arms["diffusion"], arms["tv"]
+    (draft / "frozen.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match=r"frozen\.json"):
+        open_study(draft)
+    assert not (draft / DATABASE).exists()
 
 
 def test_a_changed_protocol_image_or_arm_map_is_named(study: Study, draft: Path) -> None:
@@ -293,6 +384,7 @@ def test_a_full_disk_is_one_message_and_loses_nothing(log: Log) -> None:
 
 _READONLY = """
 import encodings.ascii, fcntl, os, sys  # before the Python of another user is out of reach
+import numpy.random
 from medidiff.errors import MedidiffError
 from medidiff.review import open_study, state_of, verify_study, export_study
 os.setuid(65534)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from medidiff.errors import InputError
 from medidiff.review import Presentation, Study, merge_studies, open_study, state_of, verify_study
 from medidiff.review.opening import DATABASE
+from medidiff.review.report import write_statistics
 
 
 def read_some(study: Study, code: str, count: int, *, new: bool = True) -> None:
@@ -128,6 +130,23 @@ def test_an_unblinded_source_closes_the_joined_study(study: Study, tmp_path: Pat
     assert len(comments(joined)) == 2
     with pytest.raises(InputError):
         joined.sign_in("R02", "4711", new=False)
+
+
+def test_answers_given_after_another_copy_was_unblinded_are_told(
+    study: Study, tmp_path: Path, clock: Any
+) -> None:
+    """Who opens the results at one workstation may tell the readers of the other."""
+    other = copy_of(study, tmp_path / "b", database=False)
+    read_some(study, "R01", 10)
+    read_some(other, "R02", 3)
+    clock.now += 60
+    study.unblind("to see how it goes")
+    clock.now += 60
+    read_some(other, "R02", 4, new=False)
+    joined = merge_studies(tmp_path / "joined", [study.folder, other.folder])
+    warnings = write_statistics(joined)["warnings"]
+    assert any(text.startswith("4 answers were given after the results were opened") for text in warnings)
+    assert not any("were opened" in text for text in write_statistics(study)["warnings"])
 
 
 def test_another_study_is_refused(study: Study, tmp_path: Path, run: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from medidiff.errors import InputError, OutputError
 from medidiff.review import freeze_study, new_study, read_protocol
-from medidiff.review.protocol import seconds_of
+from medidiff.review.design.protocol import seconds_of
 
 
 def test_a_draft_is_a_protocol_that_can_be_frozen(draft: Path) -> None:
@@ -75,8 +75,9 @@ def test_a_run_without_an_arm_and_too_few_slices_are_refused(tmp_path: Path, run
 
 
 def test_a_folder_with_something_in_it_is_not_overwritten(draft: Path, run: Path) -> None:
-    with pytest.raises(OutputError):
+    with pytest.raises(OutputError) as error:
         new_study(draft, [run], ["tv", "diffusion"])
+    assert error.value.fix == "Name a new folder for the study."  # there is no --overwrite
 
 
 @pytest.mark.parametrize(
@@ -85,6 +86,12 @@ def test_a_folder_with_something_in_it_is_not_overwritten(draft: Path, run: Path
         ("repeats: 0.5", "repeat: 0.5", "repeat: "),
         ("kind: superiority ", "kind: non-inferiority ", "hypothesis: "),
         ("than: tv", "than: fbp", "the whole: "),
+        # From 0.5 on the bound lies at 0 or below, and an arm that nobody prefers would pass.
+        (
+            "kind: superiority ",
+            "kind: non-inferiority\n  margin: 0.5 ",
+            "the whole: expected a margin below 0.5",
+        ),
         ("washout: 0 s", "washout: 14", "washout: "),
         ("alpha: 0.025", "alpha: 5", "alpha: "),
         ("slices: [1, 2]", "slices: [2, 1]", "cases.1.slices: "),
@@ -115,3 +122,23 @@ def test_times_carry_their_unit(text: str, seconds: float) -> None:
 def test_times_without_a_known_unit_are_refused(text: object) -> None:
     with pytest.raises(ValueError, match="unit"):
         seconds_of(text)
+
+
+@pytest.mark.parametrize(("margin", "fits"), [("3.9", True), ("4", False)])
+def test_a_margin_of_scores_lies_within_the_scale(
+    tmp_path: Path, run: Path, edited: Callable[..., Path], margin: str, fits: bool
+) -> None:
+    protocol = new_study(tmp_path / "scale", [run], ["tv", "diffusion"], kind="likert")
+    edited(protocol, "kind: superiority", "kind: non-inferiority", "# margin: 0.5", f"margin: {margin}")
+    if fits:
+        assert read_protocol(protocol.parent)[0].hypothesis.margin == float(margin)
+    else:
+        with pytest.raises(InputError, match="a margin below 4"):
+            read_protocol(protocol.parent)
+
+
+def test_the_margin_of_a_draft_needs_only_its_mark_taken_away(
+    draft: Path, edited: Callable[..., Path]
+) -> None:
+    edited(draft / "protocol.yaml", "kind: superiority", "kind: non-inferiority", "# margin:", "margin:")
+    assert read_protocol(draft)[0].hypothesis.margin == 0.1

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from medidiff.review.protocol import Protocol
-from medidiff.review.schedule import Item, schedule
+from medidiff.review.design.protocol import Protocol
+from medidiff.review.design.schedule import Item, schedule
 
 
 def make_protocol(**changes: object) -> Protocol:

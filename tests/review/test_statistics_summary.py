@@ -179,6 +179,39 @@ def test_nothing_to_say() -> None:
     assert "none of them judged" in caught.value.got
 
 
+def test_scores_that_no_reader_gave_both_arms_of_a_case() -> None:
+    values = np.full((2, 6, 2), 4.0)
+    values[..., 0] = NAN
+    with pytest.raises(InputError, match="judged a case in two arms"):
+        summarise(scale(values), Plan("superiority", scale=(1, 5)))
+    values[0, :3, 0], values[0, :3, 1] = 2.0, NAN  # both arms were judged, never of one case
+    with pytest.raises(InputError, match="judged a case in two arms"):
+        summarise(scale(values), Plan("superiority", scale=(1, 5)))
+
+
+def test_a_planned_comparison_without_answers_is_told(votes: np.ndarray) -> None:
+    """Of three arms the plan's two were never judged together: other arms do not stand in for them."""
+    found = summarise(pairs(votes, ("a", "b", "c")), Plan("superiority", test=2))
+    assert not any("claims" in one for one in found["comparisons"])
+    assert any("c and a, which the plan compares" in text for text in found["warnings"])
+
+
+def test_more_readers_than_planned_are_told(votes: np.ndarray) -> None:
+    found = summarise(pairs(votes), Plan(planned_readers=5))
+    assert any("6 readers have answers, more than the 5" in text for text in found["warnings"])
+    found = summarise(pairs(votes), Plan(planned_readers=6))
+    assert not any("planned" in text for text in found["warnings"])
+
+
+def test_where_nothing_varies_no_interval_has_no_width(votes: np.ndarray) -> None:
+    """One case, of which two readers think opposite: a bootstrap or a covariance of cases sees nothing."""
+    found = summarise(pairs(np.array([[1.0], [0.0]])), Plan())
+    (one,), (difference,) = found["comparisons"], found["strengths"]["differences"]
+    assert (one["low"], one["bootstrap"]) == (None, {"low": None, "high": None})
+    assert (difference["low"], difference["high"]) == (None, None)
+    study_figure(found)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -10,7 +10,7 @@ import pytest
 
 from medidiff.errors import InputError, MissingError
 from medidiff.review import Presentation, Study, Washout, freeze_study, open_study
-from medidiff.review.cases import IMAGES
+from medidiff.review.design.cases import IMAGES
 
 
 def _read_all(study: Study, code: str, choice: str = "A") -> int:

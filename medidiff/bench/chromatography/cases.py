@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from medidiff.bench.report import Row
 from medidiff.domains.chromatography.engines.transport import Transport
 from medidiff.domains.chromatography.model.injection import Rectangle
-from medidiff.domains.chromatography.model.shipped import named_system
+from medidiff.domains.chromatography.model.stored.shipped import named_system
 from medidiff.domains.chromatography.model.system import System
 
 Array = NDArray[np.float64]

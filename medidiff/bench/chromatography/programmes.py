@@ -23,8 +23,8 @@ from medidiff.domains.chromatography.model.gas import FullerDiffusion
 from medidiff.domains.chromatography.model.injection import Rectangle
 from medidiff.domains.chromatography.model.oven import Oven
 from medidiff.domains.chromatography.model.retention import KCentric
+from medidiff.domains.chromatography.model.stored.units import from_celsius, from_minutes
 from medidiff.domains.chromatography.model.system import System
-from medidiff.domains.chromatography.model.units import from_celsius, from_minutes
 
 GATE, AIM = 0.02, 0.007
 RAMPS_S = {"A": 1560.0, "B": 1040.0}

@@ -15,7 +15,7 @@ from medidiff.domains.chromatography.files import read_chromatogram
 from medidiff.domains.chromatography.fitting.certainty.posterior import Sampler
 from medidiff.domains.chromatography.fitting.fit import IntervalKind
 from medidiff.domains.chromatography.fitting.result import HIGHEST_ORDER, fit_chromatogram
-from medidiff.domains.chromatography.model.plain import injection_from_plain, system_from_plain
+from medidiff.domains.chromatography.model.stored.from_plain import injection_from_plain, system_from_plain
 from medidiff.domains.chromatography.model.system import Dispersion
 
 if TYPE_CHECKING:

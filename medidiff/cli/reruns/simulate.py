@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from medidiff.cli.reruns import run as common
-from medidiff.domains.chromatography.model.plain import system_from_plain
+from medidiff.domains.chromatography.model.stored.from_plain import system_from_plain
 from medidiff.domains.chromatography.model.system import Dispersion
 from medidiff.domains.chromatography.simulate import Engine, simulate_chromatogram
 

@@ -45,7 +45,7 @@ FLAGS = {
 }
 """What `streamlit run` is told, beside address, port and hosts; a test compares it with its own list."""
 
-_EVERYWHERE = ("0.0.0.0", "::")
+_EVERYWHERE = ("0.0.0.0",)
 _START_SECONDS, _STOP_SECONDS, _LOOK_EVERY_SECONDS = 60.0, 0.8, 0.1
 _DIE_WITH_PARENT = 1  # prctl(2), PR_SET_PDEATHSIG
 
@@ -75,7 +75,7 @@ def _run(arguments: Namespace, terminal: Terminal) -> int:
     _check_port(arguments.address, arguments.port)
 
     from medidiff.runs.home import home_folder
-    from medidiff.runs.jobs import advance, among_servers, stop_jobs
+    from medidiff.runs.jobs import advance, among_servers, environment, stop_jobs
 
     jobs = home_folder("jobs")
     token = secrets.token_urlsafe(24) if arguments.token else None
@@ -84,10 +84,12 @@ def _run(arguments: Namespace, terminal: Terminal) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what it sends behind deaf to it
     with among_servers(jobs) as last:
         advance(jobs)  # what waited when the last server was killed
-        server = _start(_command(script, arguments), _environment(arguments, token, jobs), arguments.debug)
+        told = {**_kept(environment()), "MEDIDIFF_APP": _for_pages(arguments, token, jobs)}
+        server = _start(_command(script, arguments), told, script.parent, debug=arguments.debug)
         try:
             _wait_until_ready(server, arguments.address, arguments.port)
-            _tell(url, terminal, browser=not arguments.no_browser)
+            # A browser's command line, with the token in it, could be read by those whom the token keeps out.
+            _tell(url, terminal, browser=not arguments.no_browser and token is None)
             server.wait()
         except BaseException:  # Ctrl-C, SIGTERM
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -112,6 +114,14 @@ def _check(arguments: Namespace) -> None:
                 got="none under that name",
                 fix="Check the path.",
             )
+    if ":" in arguments.address:
+        raise InputError(
+            "--address",
+            expected="an IPv4 address or a name",
+            got="another",
+            fix=f"Take {LOOPBACK[0]}.",
+            argument=True,
+        )
     if arguments.address not in LOOPBACK and not arguments.i_understand_no_login:
         raise InputError(
             "--address",
@@ -154,8 +164,13 @@ def _check_port(address: str, port: int) -> None:
         ) from None
 
 
-def _environment(arguments: Namespace, token: str | None, jobs: Path) -> dict[str, str]:
-    """Ours, and what the server and its pages read; `apps/settings.py` says what each is."""
+def _kept(environment: dict[str, str]) -> dict[str, str]:
+    """Without Streamlit's own variables, which could open what the flags close."""
+    return {name: value for name, value in environment.items() if not name.startswith("STREAMLIT_")}
+
+
+def _for_pages(arguments: Namespace, token: str | None, jobs: Path) -> str:
+    """What the server and its pages read; `apps/settings.py` says what each is."""
     plain = {
         "data": arguments.data and os.path.abspath(arguments.data),
         "study": arguments.study and os.path.abspath(arguments.study),
@@ -164,9 +179,7 @@ def _environment(arguments: Namespace, token: str | None, jobs: Path) -> dict[st
         "jobs": str(jobs),
         "hosts": _hosts(arguments.address),
     }
-    # Streamlit's own variables could open what the flags close.
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("STREAMLIT_")}
-    return {**kept, "MEDIDIFF_APP": json.dumps(plain)}
+    return json.dumps(plain)
 
 
 def _hosts(address: str) -> list[str]:
@@ -194,12 +207,19 @@ def _command(server: Path, arguments: Namespace) -> list[str]:
     return [sys.executable, "-P", "-m", "streamlit", "run", str(server), *words, *hosts]
 
 
-def _start(command: list[str], environment: dict[str, str], debug: bool) -> subprocess.Popen[bytes]:
-    """The server, in a session of its own: Ctrl-C comes here alone. It dies when this process does."""
+def _start(
+    command: list[str], environment: dict[str, str], folder: Path, *, debug: bool
+) -> subprocess.Popen[bytes]:
+    """The server, in a session of its own: Ctrl-C comes here alone. It dies when this process does.
+
+    It runs in the folder of its script: Streamlit would obey a `.streamlit/config.toml` of the current one,
+    which may be a folder of downloads.
+    """
     libc = ctypes.CDLL(None)
     return subprocess.Popen(
         command,
         env=environment,
+        cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=None if debug else subprocess.DEVNULL,
         start_new_session=True,

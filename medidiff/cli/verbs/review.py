@@ -1,4 +1,4 @@
-"""`medidiff review new | freeze | status | verify | export | stats | merge | unblind`: reader studies.
+"""`medidiff review new | freeze | status | verify | merge | unblind | export | stats`: reader studies.
 
 Reading itself is done in the app (`medidiff app --study DIR`) or from Python.
 """
@@ -21,7 +21,7 @@ _WINDOWS = {"lung": (-600.0, 1500.0), "soft": (40.0, 400.0), "bone": (400.0, 180
 
 
 def add_arguments(parser: Parser) -> None:
-    """Eight sub-verbs."""
+    """Eight sub-verbs, in the order in which a study needs them."""
     verbs = parser.add_subparsers(metavar="VERB", required=True, dest="review_verb", parser_class=Parser)
 
     def verb(name: str, text: str) -> Parser:
@@ -34,18 +34,14 @@ def add_arguments(parser: Parser) -> None:
     freeze.add_argument(
         "--images", type=Path, metavar="DIR", help="where the protocol's places start (the study's folder)"
     )
-    merge = verb("merge", "join the databases of several workstations")
-    merge.add_argument("out", type=Path, metavar="OUT", help="new folder for the joined study")
-    merge.add_argument("studies", type=Path, nargs="+", metavar="DIR", help="copies of one frozen study")
-    merge.add_argument("--separate", action="store_true", help="one code in two copies is two readers")
-    merge.set_defaults(run=_merge)
     status = verb("status", "how far each reader is, without results")
     verify = verb("verify", "find changed, removed, added or cut-off rows")
     verify.add_argument("--expect", metavar="HEAD", help="a head that was printed earlier: shows a cut end")
-    export = verb("export", "write answers.csv, answers.json, dictionary.json")
-    stats = verb("stats", "write statistics.json, once unblinded")
+    _add_merge(verb("merge", "join the databases of several workstations"))
     unblind = verb("unblind", "open the results and close the study for good")
     unblind.add_argument("--reason", metavar="TEXT", required=True, help="why now; goes into the log")
+    export = verb("export", "write the answers as a table (arms hidden until unblinded)")
+    stats = verb("stats", "write what the answers mean, once unblinded")
     for found, run in (
         (freeze, _freeze),
         (status, _status),
@@ -60,18 +56,40 @@ def add_arguments(parser: Parser) -> None:
         add_output(found, required=False, text="folder to write (the study's)", overwrite=None)
 
 
+def _add_merge(parser: Parser) -> None:
+    parser.add_argument("out", type=Path, metavar="OUT", help="new folder for the joined study")
+    parser.add_argument("studies", type=Path, nargs="+", metavar="DIR", help="copies of one frozen study")
+    parser.add_argument("--separate", action="store_true", help="one code in two copies is two readers")
+    parser.set_defaults(run=_merge)
+
+
 def _add_new(parser: Parser) -> None:
     parser.add_argument("study", type=Path, metavar="DIR", help="new folder for the study")
     parser.add_argument(
-        "--run", type=Path, nargs="+", required=True, dest="runs", metavar="RUN", help="folders of --out"
+        "--run",
+        type=Path,
+        nargs="+",
+        required=True,
+        dest="runs",
+        metavar="RUN",
+        help="run folders with the images",
     )
     parser.add_argument(
         "--arms", type=_names, required=True, metavar="A,B", help="methods to compare, as tv,diffusion"
     )
-    parser.add_argument("--kind", choices=("pairs", "likert"), default="pairs", help="of question (pairs)")
-    parser.add_argument("--cases", type=whole(6, 2000), default=6, metavar="N", help="that count (6)")
     parser.add_argument(
-        "--training", type=whole(0, 100), default=1, metavar="N", help="cases before them (1)"
+        "--kind",
+        choices=("pairs", "likert"),
+        default="pairs",
+        help="two images side by side, or one image on a scale (pairs)",
+    )
+    parser.add_argument("--cases", type=whole(6, 2000), default=6, metavar="N", help="cases that count (6)")
+    parser.add_argument(
+        "--training",
+        type=whole(0, 100),
+        default=1,
+        metavar="N",
+        help="cases to practise on first, not counted (1)",
     )
     parser.add_argument("--window", choices=tuple(_WINDOWS), help="grey range to open with (lung for HU)")
     parser.set_defaults(run=_new)
@@ -173,6 +191,11 @@ def _unblind(arguments: Namespace, terminal: Terminal) -> int:
     study = _opened(arguments.study, terminal)
     head = study.unblind(arguments.reason)
     state = state_of(study)
+    if len(state.readers) < state.planned_readers:
+        terminal.warn(f"closed with {len(state.readers)} of {state.planned_readers} planned readers")
+    for one in state.readers:
+        if one.answered < one.total:
+            terminal.warn(f"reader {one.number} was closed out after {one.answered} of {one.total}")
     text = f"unblinded and closed with {state.answers} answers of {len(state.readers)} readers\nhead {head}"
     terminal.result(text, {"answers": state.answers, "head": str(head)})
     return DONE

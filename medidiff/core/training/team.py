@@ -10,6 +10,7 @@ GPUs.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -113,6 +114,10 @@ def joined(device: torch.device) -> Iterator[Team]:
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
+    # Its functions keep, as a default, the group that exists when they are first imported (an optimiser
+    # does): the group's threads would outlive `destroy_process_group` and abort an interpreter that ends.
+    importlib.import_module("torch.distributed.nn.functional")
+
     try:
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     except (ValueError, RuntimeError) as error:

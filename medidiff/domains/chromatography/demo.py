@@ -15,7 +15,7 @@ from medidiff.domains.chromatography.figures.fit import draw_fit
 from medidiff.domains.chromatography.fitting.document import FitDocument
 from medidiff.domains.chromatography.fitting.result import FIT, fit_chromatogram
 from medidiff.domains.chromatography.model.injection import Rectangle
-from medidiff.domains.chromatography.model.shipped import named_system
+from medidiff.domains.chromatography.model.stored.shipped import named_system
 from medidiff.domains.chromatography.model.system import System
 from medidiff.domains.chromatography.simulate import simulate
 from medidiff.domains.chromatography.simulation import UNIT

@@ -73,7 +73,7 @@ def _fit(report: Plain, record: Plain, cite: Sources) -> list[str]:
         f"A chromatogram of {data['points']} points, {data['interval_s']:.3g} s apart (SHA-256 "
         f"{short(data['sha256'])}), was fitted from {low:g} to {high:.5g} s with {program(record)} by the "
         f"linear kinetic model of an open tubular column {cite('model', 'kinetic')}: retention factor k, "
-        f"rate kd and area of {_analytes(options['analytes'])} together, by least squares with the areas "
+        f"rate kd and area of {joined(row['analytes'])} together, by least squares with the areas "
         f"and a baseline of order {options['baseline_order']} projected out {cite('projection')}."
     ]
     if options["system"] is not None:
@@ -143,10 +143,6 @@ def _injection(injection: Plain) -> str:
         if isinstance(value, float | int)
     ]
     return f"{kind} ({', '.join(numbers)})" if numbers else kind
-
-
-def _analytes(listed: list[str] | None) -> str:
-    return "every peak found" if listed is None else joined([item.split("@")[0] for item in listed])
 
 
 def _unit(data: Plain) -> str:

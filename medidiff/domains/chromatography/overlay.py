@@ -24,8 +24,8 @@ from medidiff.domains.chromatography.model.flow import ConstantFlow, ConstantVel
 from medidiff.domains.chromatography.model.injection import Rectangle
 from medidiff.domains.chromatography.model.oven import Oven
 from medidiff.domains.chromatography.model.retention import FixedRetention
+from medidiff.domains.chromatography.model.stored.units import from_celsius, to_celsius
 from medidiff.domains.chromatography.model.system import System
-from medidiff.domains.chromatography.model.units import from_celsius, to_celsius
 from medidiff.domains.chromatography.peaks.table import Peak
 from medidiff.domains.chromatography.simulate import simulate
 from medidiff.domains.chromatography.summary import Peaks

@@ -30,7 +30,7 @@ from medidiff.domains.chromatography.figures.plate_heights import draw_plate_hei
 from medidiff.domains.chromatography.model.analyte import Analyte
 from medidiff.domains.chromatography.model.flow import ConstantVelocity, PressureDriven, mean_pressure_pa
 from medidiff.domains.chromatography.model.gas import FullerDiffusion
-from medidiff.domains.chromatography.model.shipped import find_system
+from medidiff.domains.chromatography.model.stored.shipped import find_system
 from medidiff.domains.chromatography.model.system import System, check_dispersion
 from medidiff.errors import InputError
 from medidiff.runs.figures.page import png_bytes

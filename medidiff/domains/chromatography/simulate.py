@@ -26,9 +26,9 @@ from medidiff.domains.chromatography.engines.transport import Curves, Transport
 from medidiff.domains.chromatography.figures.simulation import draw_simulation
 from medidiff.domains.chromatography.model.injection import GaussianInjection, Rectangle, TailedRectangle
 from medidiff.domains.chromatography.model.oven import Oven
-from medidiff.domains.chromatography.model.shipped import find_system
+from medidiff.domains.chromatography.model.stored.shipped import find_system
+from medidiff.domains.chromatography.model.stored.units import from_celsius, to_celsius
 from medidiff.domains.chromatography.model.system import System, check_dispersion
-from medidiff.domains.chromatography.model.units import from_celsius, to_celsius
 from medidiff.domains.chromatography.simulation import UNIT, Simulation
 from medidiff.domains.chromatography.summary import Peaks, linear_peaks, sampled_apices
 from medidiff.errors import InputError

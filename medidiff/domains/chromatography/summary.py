@@ -130,7 +130,8 @@ def check_inside(system: System, peaks: Peaks) -> None:
     shares = outside_shares(system, peaks)
     if min(shares.values()) < 1 - _OUTSIDE:
         return
-    doubt = f"Look first at this: {system.notes[0]} " if system.notes else ""
+    note = system.notes[0] if system.notes else ""
+    doubt = f"Look first at this: {note}{'' if note.endswith('?') else '.'} " if note else ""
     axis, first, last = system.time_s, float(peaks.apex_s.min()), float(peaks.apex_s.max())
     raise InputError(
         "trace",

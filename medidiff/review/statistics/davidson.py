@@ -30,6 +30,8 @@ from medidiff.review.statistics.table import Whole
 
 Floats = NDArray[np.float64]
 
+_NO_SPREAD = 1e-14
+
 CLUSTERED = "Wald interval, covariance by clusters of readers and cases"
 CLUSTERED_CASES = "Wald interval, covariance by clusters of cases, readers fixed"
 INDEPENDENT = "Wald interval, answers taken as independent"
@@ -38,7 +40,7 @@ PROFILE = "separated: profile of the likelihood with Jeffreys' prior, answers ta
 
 @dataclass(frozen=True)
 class Difference:
-    """The difference log pi_first - log pi_second with its interval."""
+    """The difference log pi_first - log pi_second with its interval (NaN where no spread was seen)."""
 
     first: int
     second: int
@@ -144,7 +146,9 @@ def bradley_terry(
     differences = []
     for i, j in _pairs(arms):
         c = _contrast(i, j, arms, len(beta))
-        reach = q * float(np.sqrt(_variance(c, spreads)))
+        variance = _variance(c, spreads)
+        # One case, or cases that all balance: no spread was seen, so none is known.
+        reach = q * float(np.sqrt(variance)) if variance > _NO_SPREAD else np.nan
         estimate = float(c @ beta)
         differences.append(Difference(i, j, estimate, estimate - reach, estimate + reach))
     return _strengths(model, beta, inverse, arms, tuple(differences), separated=False, method=method)

@@ -32,6 +32,7 @@ from medidiff.runs.plain import to_plain
 from medidiff.runs.report import NOTICE
 
 SCHEMA = "medidiff.review.statistics/1"
+_CLOSED = "Nothing can be said: see the export for what was answered. A closed study takes no more."
 
 
 def summarise(table: AnswerTable, plan: Plan) -> dict[str, Any]:
@@ -46,11 +47,17 @@ def summarise(table: AnswerTable, plan: Plan) -> dict[str, Any]:
             "answers",
             expected="at least one that was judged",
             got=f"{len(table.value)} answers, none of them judged",
-            fix="Wait for more answers.",
+            fix=_CLOSED,
         )
-    comparisons = [
-        _comparison(table, plan, test, reference) for test, reference in _pairs_of_arms(judged, plan)
-    ]
+    compared = _pairs_of_arms(judged, plan)
+    if not compared:
+        raise InputError(
+            "answers",
+            expected="a reader who judged a case in two arms",
+            got="none",
+            fix=_CLOSED,
+        )
+    comparisons = [_comparison(table, plan, test, reference) for test, reference in compared]
     found: dict[str, Any] = {
         "schema": SCHEMA,
         "notice": NOTICE,
@@ -88,7 +95,14 @@ def _pairs_of_arms(judged: AnswerTable, plan: Plan) -> list[tuple[int, int]]:
 def _has(table: AnswerTable, test: int, reference: int) -> bool:
     if table.kind == "pairs":
         return bool(_between(table, test, reference).any())
-    return all(bool((table.first == arm).any()) for arm in (test, reference))
+    cells = [
+        set(zip(of.reader, of.case, strict=True)) for of in map(table.where, _of_arms(table, test, reference))
+    ]
+    return bool(cells[0] & cells[1])
+
+
+def _of_arms(table: AnswerTable, *arms: int) -> list[NDArray[np.bool_]]:
+    return [table.first == arm for arm in arms]
 
 
 def _between(table: AnswerTable, one: int, other: int) -> NDArray[np.bool_]:
@@ -111,7 +125,8 @@ def _comparison(table: AnswerTable, plan: Plan, test: int, reference: int) -> di
         "against": table.arms[reference],
         "endpoint": "share of preferences, a tie counting half" if pairs else "mean difference of scores",
         **plain_mean(mean),
-        "bootstrap": {"low": low, "high": high},
+        # Where every draw is the same, nothing was estimated.
+        "bootstrap": {"low": low, "high": high} if high > low else {"low": None, "high": None},
         "cannot_judge_as_no_difference": plain_bounds(_mean(table, plan, *unsure)),
         "by_reader": {
             table.readers[k]: plain_bounds(

@@ -99,11 +99,18 @@ def warning_sentences(found: dict[str, Any]) -> Iterator[str]:
     for what in ("readers", "cases"):
         if plan[what] is not None and found[what] < plan[what]:
             yield f"{found[what]} of {plan[what]} planned {what} have answers"
+    if plan["readers"] is not None and readers > plan["readers"]:
+        yield f"{readers} readers have answers, more than the {plan['readers']} that were planned"
+    if plan["hypothesis"] != "estimate" and not any("claims" in one for one in found["comparisons"]):
+        yield (
+            f"{plan['arm']} and {plan['against']}, which the plan compares, have no judged answers together: "
+            f"{plan['hypothesis']} was not tested"
+        )
     if not all(one["complete"] for one in found["comparisons"]):
         yield "not every reader answered every case: missing answers are taken as missing at random"
     if (unsure := found["answers"]["cannot_judge"]) > 0:
         given = found["answers"]["given"]
-        yield f"{unsure} of {given} answers were 'cannot judge': left out, and counted as ties beside"
+        yield f"{unsure} of {given} answers were 'cannot judge': left out, and tried as ties beside"
     if not all(math.isfinite(one["low"]) for one in found["comparisons"]):
         yield "an interval is missing: fewer than two cases, or no spread was seen"
     yield from _about_pairs(found)

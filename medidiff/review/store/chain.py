@@ -2,6 +2,7 @@
 
     mac_n = HMAC-SHA256(key, [n, kind, reader, session, seconds, body, mac_(n-1)])      as canonical JSON
     mac_0 = HMAC-SHA256(key, [study, database])
+    seal  = HMAC-SHA256(key, ["manifest", what frozen.json holds])
 
 The key is a secret of 32 bytes, one per study, in the user's data folder and never in the study's. A head
 is "n:mac_n", printed with every export.
@@ -21,6 +22,7 @@ import json
 import os
 import re
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,8 +52,18 @@ class Row:
 
     @property
     def data(self) -> dict[str, Any]:
-        """The body as an object."""
-        found: dict[str, Any] = json.loads(self.body)
+        """The body as an object; InputError where another program wrote something else there."""
+        try:
+            found = json.loads(self.body)
+        except (TypeError, ValueError):
+            found = None
+        if not isinstance(found, dict):
+            raise InputError(
+                f"row {self.number} of the log",
+                expected="an entry as it was written",
+                got="something else",
+                fix="Put back a whole copy: 'medidiff review verify' names what was changed.",
+            )
         return found
 
 
@@ -84,6 +96,11 @@ class Head:
 def canonical(value: object) -> str:
     """JSON text that is the same for the same value: sorted keys, no spaces, ASCII; ValueError for NaN."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def seal(key: bytes, manifest: Mapping[str, object]) -> str:
+    """What makes a changed manifest show, also where no database knows it yet. manifest: plain JSON."""
+    return _mac(key, ["manifest", dict(manifest)])
 
 
 def start_mac(key: bytes, study: str, database: str) -> str:
@@ -130,8 +147,8 @@ def read_key(study: str) -> bytes:
     if len(key) != _KEY_BYTES:
         raise MissingError(
             "key of the study",
-            expected=f"the file {path.name} in medidiff's data folder (review/keys)",
+            expected=f"the file {path.name} in medidiff's data folder",
             got="none that can be read",
-            fix="Copy it from the machine that froze the study, to the same folder.",
+            fix="Copy it from where the study was frozen (by default ~/.local/share/medidiff/review/keys).",
         )
     return key

@@ -14,7 +14,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -68,12 +68,35 @@ class Reading:
         found = self._connection.execute(f"SELECT {_COLUMNS} FROM log {where} ORDER BY number", values)
         return [Row(*row) for row in found]
 
+    def first(self) -> Row | None:
+        """The row that says which study this is; found without an index, which may be damaged."""
+        found = self._connection.execute(f"SELECT {_COLUMNS} FROM log ORDER BY number LIMIT 1").fetchone()
+        return Row(*found) if found else None
+
+    def made_as_here(self) -> bool:
+        """Whether the tables and triggers are those of `create_log`, no more and no fewer."""
+        with closing(sqlite3.connect(":memory:")) as new:
+            for statement in _SCHEMA:
+                new.execute(statement)
+            return _objects(self._connection) == _objects(new)
+
+    def undamaged(self) -> bool:
+        """Whether SQLite finds its pages and indexes in order; a damaged index would hide rows."""
+        found = self._connection.execute("PRAGMA integrity_check(1)").fetchall()
+        return found == [("ok",)]
+
     def head(self) -> Head:
         """The last row's number and mac; Head(0, "") of an empty log."""
         found = self._connection.execute(
             "SELECT number, mac FROM log ORDER BY number DESC LIMIT 1"
         ).fetchone()
         return Head(*found) if found else Head(0, "")
+
+
+def _objects(connection: sqlite3.Connection) -> set[tuple[str, ...]]:
+    """Type, name and text of everything in a database but what ANALYZE keeps."""
+    found = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_stat%'")
+    return set(found)
 
 
 class _Writing(Reading):
@@ -280,6 +303,8 @@ def _refusals(path: Path) -> Iterator[None]:
         ) from None
     except sqlite3.OperationalError as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_ERROR:  # a table or column that is not there
+            raise _not_a_log(path) from error
         raise _unwritable(path, code) from error
     except sqlite3.DatabaseError as error:
         raise _not_a_log(path) from error

@@ -1,6 +1,7 @@
-"""Where a database may lie: not on a network file system, whose locks SQLite cannot trust.
+"""Where a study may lie: in a folder of its own, and its database not on a network file system.
 
-WAL needs memory shared by all that write, which one machine alone gives.
+SQLite cannot trust the locks there, and WAL needs memory shared by all that write, which one machine alone
+gives.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ import os
 import re
 from pathlib import Path
 
-from medidiff.errors import InputError
+from medidiff.atomic import refuse_occupied
+from medidiff.errors import InputError, OutputError
 
 NETWORK = {
     *("nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "afs", "ncpfs", "davfs", "ceph", "lustre", "gpfs"),
@@ -32,6 +34,18 @@ def file_system(path: Path, mounts: str) -> str:
         if place.is_relative_to(mount) and len(mount.parts) >= longest:
             found, longest = words[2], len(mount.parts)
     return found
+
+
+def refuse_used(folder: Path) -> None:
+    """Raise OutputError unless `folder` is new or empty: a study is never written over anything."""
+    try:
+        refuse_occupied(folder, overwrite=False)
+    except OutputError as error:
+        if "--out" not in error.fix:
+            raise
+        raise OutputError(
+            error.what, expected=error.expected, got=error.got, fix="Name a new folder for the study."
+        ) from None
 
 
 def refuse_network(path: Path) -> None:

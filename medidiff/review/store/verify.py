@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from medidiff.errors import InputError
 from medidiff.review.store.chain import Head, Row, row_mac, start_mac
 from medidiff.review.store.log import Log
 
@@ -42,6 +43,14 @@ class Verdict:
             return f"{self.head.count} rows, whole; head {self.head}"
         places = "; ".join(f"{fault.place} {fault.text}" for fault in self.faults)
         return f"not whole: {places}"
+
+
+def file_faults(log: Log) -> list[Fault]:
+    """What is wrong with the database itself, whatever its rows say."""
+    with log.reading() as now:
+        own, undamaged = now.made_as_here(), now.undamaged()
+    faults = [] if own else [Fault(log.path.name, "has other tables or triggers than it was made with")]
+    return faults if undamaged else [*faults, Fault(log.path.name, "has damaged pages or indexes")]
 
 
 def verify_log(log: Log, expect: Head | None = None) -> Verdict:
@@ -95,7 +104,7 @@ def _any_follows(rows: Sequence[Row], key: bytes, start: str) -> bool:
 def _start(first: Row, key: bytes, study: str) -> str:
     try:
         return start_mac(key, study, str(first.data["database"]))
-    except (ValueError, KeyError, TypeError):
+    except (InputError, KeyError):
         return ""
 
 
@@ -113,6 +122,8 @@ def _diagnosis(rows: Sequence[Row], index: int, key: bytes, before: str) -> tupl
     if _follows(key, row.mac, after):
         return "was changed", False
     if _follows(key, before, replace(after, number=row.number)):
+        if _follows(key, after.mac, replace(row, number=after.number)):
+            return f"and row {after.number} were swapped", True
         return "was inserted, and the rows after it were renumbered", True
     if any(_follows(key, row.mac, replace(after, number=after.number + k)) for k in range(1, len(rows))):
         return "does not follow: what stood before it was removed, and the rest renumbered", True

@@ -19,6 +19,7 @@ import signal
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -204,7 +205,10 @@ def _client(distributed: Any, cluster: Existing) -> Iterator[Any]:
             argument=True,
         )
     try:
-        found = asyncio.run(_identity(distributed, cluster.address, cluster.timeout_s))
+        # In a thread of its own: in a notebook this one has a loop that runs.
+        with ThreadPoolExecutor(1) as thread:
+            asked = thread.submit(asyncio.run, _identity(distributed, cluster.address, cluster.timeout_s))
+            found = asked.result()
     except (OSError, TimeoutError):
         raise _no_scheduler(f"no answer within {cluster.timeout_s:g} s") from None
     except (TypeError, ValueError, RuntimeError):

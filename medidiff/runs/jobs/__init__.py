@@ -10,6 +10,7 @@ from medidiff.runs.jobs.control import (
     stop_jobs,
 )
 from medidiff.runs.jobs.folder import Job, State
+from medidiff.runs.jobs.process import environment
 from medidiff.runs.jobs.servers import among_servers
 from medidiff.runs.jobs.worker import Worker
 
@@ -20,6 +21,7 @@ __all__ = [
     "advance",
     "among_servers",
     "cancel_job",
+    "environment",
     "forget_job",
     "list_jobs",
     "read_job",

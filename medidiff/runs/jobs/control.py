@@ -15,11 +15,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from medidiff.atomic import writable
-from medidiff.errors import InputError, MissingError, OutputError
+from medidiff.errors import InputError, MedidiffError, MissingError, OutputError
+from medidiff.runs.jobs.cleaning import (
+    GONE,
+    NEW,
+    TERMINATED,
+    clean,
+    clean_orphans,
+    held,
+    leftovers,
+)
 from medidiff.runs.jobs.folder import (
     CANCEL,
     INPUT,
@@ -38,7 +47,7 @@ from medidiff.runs.jobs.folder import (
     state_of,
     worker_of,
 )
-from medidiff.runs.jobs.process import Process
+from medidiff.runs.jobs.process import Process, environment
 from medidiff.runs.plain import write_json
 from medidiff.runs.result import Writable
 
@@ -48,8 +57,8 @@ MOST_RUNNING = 1
 TERMINATE_AFTER_SECONDS, KILL_AFTER_SECONDS = 2.0, 5.0
 STOP_SECONDS = 1.5
 _NICE = 5  # a job leaves the processor to the server
-_TERMINATED = ".terminated"
 _TICK_SECONDS = 0.05
+_DEATH_SECONDS = 0.3  # from SIGKILL to the end
 
 
 def start_job(
@@ -60,15 +69,19 @@ def start_job(
     words: a verb with its options, without --out. title: what people see. inputs: file name -> what writes
     itself there, a `Volume` for instance; the words name it as `input/<file name>`, because the worker runs
     in the job's folder. So neither the job nor the list of the machine's processes holds the name of a
-    patient's file. Raises OutputError where the folder cannot be written, MissingError without /proc.
+    patient's file. They are removed when the job is over. Raises OutputError where the folder cannot be
+    written, MissingError without /proc; then there is no job.
     """
     _known(os.getpid())
     id = secrets.token_hex(8)
-    made = jobs / f".new-{id}"
-    with writable(jobs):
-        jobs.mkdir(parents=True, exist_ok=True, mode=0o700)
+    made = jobs / f"{NEW}{id}"
+    with contextlib.ExitStack() as making:
+        making.enter_context(writable(jobs))
+        with queue_lock(jobs):
+            made.mkdir(mode=0o700)
+            making.enter_context(held(made))
         try:
-            (made / INPUT).mkdir(parents=True, mode=0o700)
+            (made / INPUT).mkdir(mode=0o700)
             for name, content in (inputs or {}).items():
                 content.write(made / INPUT / _plain_name(name))
             record = {"schema": JOB_SCHEMA, "title": title, "words": list(words), "created": time.time()}
@@ -77,7 +90,11 @@ def start_job(
         except BaseException:
             shutil.rmtree(made, ignore_errors=True)
             raise
-    advance(jobs)
+    try:
+        advance(jobs)
+    except MedidiffError:  # nobody started it: at most one begins at a time, and that failed
+        shutil.rmtree(jobs / id, ignore_errors=True)
+        raise
     return look(jobs / id)
 
 
@@ -91,17 +108,25 @@ def read_job(jobs: Path, id: str) -> Job:
 
 
 def list_jobs(jobs: Path) -> list[Job]:
-    """All that are kept, newest first."""
-    advance(jobs)
+    """All that are kept, newest first; also of a folder that cannot be written any more."""
+    with contextlib.suppress(OutputError):  # who waits for a job learns it from `read_job`
+        advance(jobs)
     return sorted((_look_and_care(jobs / id) for id in job_ids(jobs)), key=_age)
 
 
 def advance(jobs: Path) -> None:
-    """Start what waits, the oldest first, while fewer than `MOST_RUNNING` run."""
-    if not job_ids(jobs):
+    """Start what waits, the oldest first, while fewer than `MOST_RUNNING` run; clean up what is over.
+
+    OutputError where the folder cannot be written.
+    """
+    if not jobs.is_dir():
         return
     with queue_lock(jobs):
+        clean_orphans(jobs)
         states = {id: state_of(jobs / id) for id in job_ids(jobs)}
+        for id, state in states.items():
+            if state not in ("waiting", "running"):
+                _clean(jobs / id)
         running = sum(state == "running" for state in states.values())
         waiting = [look(jobs / id) for id, state in states.items() if state == "waiting"]
         for job in sorted(waiting, key=_age, reverse=True)[: max(0, MOST_RUNNING - running)]:
@@ -127,7 +152,7 @@ def forget_job(jobs: Path, id: str) -> None:
             raise InputError(
                 "job", expected="one that is over", got="one that runs", fix="Cancel it first.", argument=True
             )
-        gone = folder.with_name(f".gone-{folder.name}")
+        gone = folder.with_name(f"{GONE}{folder.name}")
         with writable(folder):
             folder.rename(gone)
     shutil.rmtree(gone, ignore_errors=True)
@@ -138,15 +163,22 @@ def stop_jobs(jobs: Path, *, seconds: float = STOP_SECONDS) -> None:
 
     Nothing half-written stays.
     """
-    with queue_lock(jobs):
+    with contextlib.ExitStack() as alone:
+        with contextlib.suppress(OutputError):  # on a disk that cannot be written nobody starts a job
+            alone.enter_context(queue_lock(jobs))
         folders = [jobs / id for id in job_ids(jobs)]
-        ending = [folder for folder in folders if _cancel(folder) and _terminate(folder)]
+        ending = [folder for folder in folders if _ends(folder)]
     deadline = time.monotonic() + seconds
     while any(_at_work(folder) for folder in ending) and time.monotonic() < deadline:
         time.sleep(_TICK_SECONDS)
     for folder in ending:
         _kill(folder)
-        _sweep(folder)
+    deadline = time.monotonic() + _DEATH_SECONDS
+    while any(_at_work(folder) for folder in ending) and time.monotonic() < deadline:
+        time.sleep(_TICK_SECONDS)
+    with contextlib.suppress(OutputError), queue_lock(jobs):
+        for folder in folders:
+            _clean(folder)
 
 
 def _age(job: Job) -> float:
@@ -160,18 +192,31 @@ def _plain_name(name: str) -> str:
 
 
 def _start(jobs: Path, folder: Path) -> None:
-    """Start the worker; the lock is held, so that nobody else does, and it waits for it before it begins."""
+    """Start the worker; the lock is held, so that nobody else does, and it waits for it before it begins.
+
+    A worker that cannot be noted is ended: nobody could find it, and another would be started for its job.
+    """
     words = read_plain(folder / JOB).get("words")
     words = [str(word) for word in words] if isinstance(words, list) else []
     command = [sys.executable, "-P", "-m", "medidiff", *words, "--out", RESULT, "--job", "."]
     with writable(folder), (folder / LOG).open("ab") as log:
         worker = subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            command,
+            cwd=folder,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
-        process = _known(worker.pid)
-        os.setpriority(os.PRIO_PROCESS, worker.pid, _NICE)
-        threading.Thread(target=_reap, args=(worker, jobs), daemon=True).start()
-        replace_plain(folder / WORKER, process.to_plain())
+        try:
+            os.setpriority(os.PRIO_PROCESS, worker.pid, _NICE)
+            replace_plain(folder / WORKER, _known(worker.pid).to_plain())
+        except BaseException:
+            worker.kill()
+            worker.wait()
+            raise
+    threading.Thread(target=_reap, args=(worker, jobs), daemon=True).start()
 
 
 def _known(pid: int) -> Process:
@@ -195,20 +240,45 @@ def _reap(worker: subprocess.Popen[bytes], jobs: Path) -> None:
 
 
 def _look_and_care(folder: Path) -> Job:
-    """Look, and go on with a cancellation whose caller may be gone."""
+    """Look, and go on with what a caller who may be gone began: a cancellation, or cleaning up."""
     job = look(folder)
     if job.cancelling and _escalate(folder):
         job = look(folder)
+    if job.over and leftovers(folder):
+        _clean_if_over(folder)
     return job
 
 
+def _clean_if_over(folder: Path) -> None:
+    with contextlib.suppress(OutputError), queue_lock(folder.parent):  # who looks next tries again
+        if state_of(folder) not in ("waiting", "running"):
+            _clean(folder)
+
+
+def _clean(folder: Path) -> None:
+    """The lock is held, and the job is over; yet what it started may still write."""
+    if leftovers(folder) and not _at_work(folder):
+        clean(folder)
+
+
 def _cancel(folder: Path) -> bool:
-    """Leave word that a job is to end; False when it is over already."""
+    """Leave word that a job is to end, or a signal where no word can be written; False when it is over."""
     if state_of(folder) not in ("waiting", "running"):
         return False
-    with writable(folder):
-        (folder / CANCEL).touch(exist_ok=True)
+    try:
+        with writable(folder):
+            (folder / CANCEL).touch(exist_ok=True)
+    except OutputError:
+        if not _terminate(folder):
+            raise
     return True
+
+
+def _ends(folder: Path) -> bool:
+    """Whether a worker was told to end; one that waits is cancelled, if that can be written."""
+    with contextlib.suppress(OutputError):
+        return _cancel(folder) and _terminate(folder)
+    return False
 
 
 def _escalate_until_over(folder: Path) -> None:
@@ -219,11 +289,11 @@ def _escalate_until_over(folder: Path) -> None:
 def _escalate(folder: Path) -> bool:
     """The next step against a job that was cancelled, by the age of the word; True once it is gone."""
     try:
-        age = time.time() - (folder / CANCEL).stat().st_mtime
+        age = abs(time.time() - (folder / CANCEL).stat().st_mtime)  # the clock may have been set back
     except OSError:
         return True
     if not _at_work(folder):
-        _sweep(folder)
+        _clean_if_over(folder)
         return True
     if age > KILL_AFTER_SECONDS:
         _kill(folder)
@@ -243,9 +313,11 @@ def _terminate(folder: Path) -> bool:
     if worker is None:
         return False
     try:
-        (folder / _TERMINATED).touch(exist_ok=False)
+        (folder / TERMINATED).touch(exist_ok=False)
     except FileExistsError:
         return True
+    except OSError:  # once at least, where the disk is full or read-only
+        pass
     worker.signal_group(signal.SIGTERM)
     return True
 
@@ -254,14 +326,3 @@ def _kill(folder: Path) -> None:
     worker = worker_of(folder)
     if worker is not None:
         worker.signal_group(signal.SIGKILL)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what a killed worker left half-written."""
-    if not _at_work(folder):
-        for path in _half_written(folder):
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-
-
-def _half_written(folder: Path) -> Iterable[Path]:
-    return [path for path in folder.glob(".*") if path.name != _TERMINATED]

@@ -6,7 +6,8 @@
                 cancel          somebody wants it to end
                 end.json        the exit code, once it ended by itself
                 log             what the worker printed
-                input/          volumes and other files that it reads, under names of our own
+                input/          volumes and other files that it reads, under names of our own; removed when
+                                it is over
                 result/         the run folder, whole or absent
 
 A state is read from these files alone, so that it survives any process that looks.
@@ -44,7 +45,8 @@ JOB_SCHEMA = "medidiff.job/1"
 _ID = re.compile(r"[0-9a-f]{16}")
 _LOG_TAIL_BYTES = 4096
 _LOST = "it ended without a word: killed, out of memory, or the machine was switched off."
-_SOME_FAILED, _INTERRUPTED = 7, (130, 143)  # as in the command line's table of exit codes
+_UNWRITTEN = "its result could not be written: the disk may be full."
+_OUTPUT, _SOME_FAILED, _INTERRUPTED = 5, 7, (130, 143)  # as in the command line's table of exit codes
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Job:
 
 def folder_of(jobs: Path, id: str) -> Path:
     """The folder of a job. InputError for an id that names none, or could never: it may come from a URL."""
-    if not isinstance(id, str) or not _ID.fullmatch(id) or not (jobs / id / JOB).is_file():
+    if not isinstance(id, str) or not _ID.fullmatch(id) or not (jobs / id).is_dir():
         raise InputError(
             "job",
             expected="one that is kept here",
@@ -137,7 +139,7 @@ def state_of(folder: Path) -> State:
         return "done"
     if (folder / CANCEL).exists():
         return "cancelled"
-    return "lost" if worker is not None else "waiting"
+    return "waiting" if worker is None and (folder / JOB).is_file() else "lost"
 
 
 def worker_of(folder: Path) -> Process | None:
@@ -186,11 +188,14 @@ def _state_of_code(code: int) -> State:
 def _message(folder: Path, state: State) -> str:
     if state == "lost":
         return _LOST
-    return _last_error(folder / LOG) if state == "failed" else ""
+    if state != "failed":
+        return ""
+    full = read_plain(folder / END).get("code") == _OUTPUT
+    return _last_error(folder / LOG) or (_UNWRITTEN if full else "it failed without a word.")
 
 
 def _last_error(log: Path) -> str:
-    """What the error door said: its one line is the last that begins so."""
+    """What the error door said, its one line, the last that begins so; "" where it could say nothing."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - _LOG_TAIL_BYTES))
@@ -198,7 +203,7 @@ def _last_error(log: Path) -> str:
     except OSError:
         lines = []
     said = [line.removeprefix("medidiff: ") for line in lines if line.startswith("medidiff: ")]
-    return said[-1].removeprefix("error: ") if said else "it failed without a word."
+    return said[-1].removeprefix("error: ") if said else ""
 
 
 def _whole(value: Any) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from medidiff.progress import Pace, Progress
 from medidiff.runs.jobs.folder import (
     CANCEL,
     END,
+    INPUT,
     JOB,
     PROGRESS,
     WORKER,
@@ -62,7 +64,11 @@ class Worker:
             replace_plain(self.folder / PROGRESS, {**shown, "seconds_left": left})
 
     def close(self, code: int) -> None:
-        """The closing record: the exit code. Without it, the job counts as lost or, if told to, cancelled."""
+        """Remove the input and write the closing record, the exit code.
+
+        Without it, the job counts as lost or, if told to, cancelled.
+        """
+        shutil.rmtree(self.folder / INPUT, ignore_errors=True)
         if self._unwritten is not None:
             self._write(self._unwritten)
         with contextlib.suppress(OSError):

@@ -11,6 +11,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from medidiff.review.design.protocol import Kind
+
 pytest.importorskip("streamlit", reason="the app needs pip install 'medidiff[apps]'")
 
 APPS = Path(__file__).resolve().parents[3] / "apps"
@@ -59,10 +61,10 @@ def draft(tmp_path: Path, home: Path) -> Draft:
     """`draft("pairs", "old text", "new text", ...)`: a training case, six cases, three of them twice."""
     from medidiff.review import new_study
 
-    def make(kind: str = "pairs", *changes: str) -> Drafted:
+    def make(kind: Kind = "pairs", *changes: str) -> Drafted:
         folder = tmp_path / "study"
         run = write_run(tmp_path / "source")
-        protocol = new_study(folder, [run], ARMS, kind=kind, window=(40, 400), seed=7)  # type: ignore[arg-type]
+        protocol = new_study(folder, [run], ARMS, kind=kind, window=(40, 400), seed=7)
         text = protocol.read_text(encoding="utf-8")
         for old, new in zip(
             ("id: case0", "minimum_display: 2 s", *changes[::2]),

@@ -20,7 +20,7 @@ from medidiff.domains.chromatography.model.flow import (
     mean_pressure_pa,
 )
 from medidiff.domains.chromatography.model.oven import Oven
-from medidiff.domains.chromatography.model.shipped import named_system
+from medidiff.domains.chromatography.model.stored.shipped import named_system
 from medidiff.domains.chromatography.model.system import System
 from medidiff.domains.chromatography.plate_heights import plate_heights
 from medidiff.errors import InputError

@@ -25,7 +25,7 @@ from medidiff.domains.chromatography.model.injection import (
 )
 from medidiff.domains.chromatography.model.oven import Oven
 from medidiff.domains.chromatography.model.retention import FixedRetention
-from medidiff.domains.chromatography.model.shipped import named_system
+from medidiff.domains.chromatography.model.stored.shipped import named_system
 from medidiff.domains.chromatography.model.system import System
 from medidiff.domains.chromatography.profile import column_profile
 from medidiff.domains.chromatography.simulate import simulate, simulate_chromatogram
@@ -148,6 +148,9 @@ def test_a_number_in_another_unit_is_named_with_the_refusal_that_it_causes() -> 
     with pytest.raises(InputError) as error:
         simulate(replace(btex, oven=Oven.isothermal(60.0)))
     assert "oven: 60 K lies outside the usual 223 to 700 K; was it meant in °C?" in error.value.fix
+    with pytest.raises(InputError) as error:
+        simulate(replace(btex, oven=Oven.isothermal(1173.15)))  # explained by no unit: a sentence of its own
+    assert "the usual 223 to 700 K. Set start_s" in error.value.fix
     with pytest.raises(InputError) as error:
         simulate(btex, engine="closed")
     assert "Look first" not in error.value.fix

@@ -32,6 +32,7 @@ from medidiff.runs.report import start_report
 from medidiff.runs.result import Result, Writable
 
 _MOST_FILES = 5000
+_MOST_NAMES = 5
 
 
 def batch_peaks(
@@ -53,12 +54,14 @@ def batch_peaks(
     """
     clock = Clock()
     chosen = applied_method(method, t0_s=t0_s, manual=manual, blank=blank is not None)
-    paths = _files(Path(folder))
+    paths, below = _files(Path(folder))
     runs: dict[str, tuple[Peak, ...]] = {}
     drawn: list[DrawnRun] = []
     left_out: dict[str, str] = {}
     inputs: dict[str, str] = {}
     warnings: list[str] = []
+    if below:
+        warnings.append(f"folders below it were not looked into: {_listed(below)}")
     for done, path in enumerate(paths):
         progress(Progress("peaks", done, len(paths), path.name))
         try:
@@ -115,14 +118,22 @@ def _verdict(rows: Sequence[Row]) -> dict[str, Any]:
     return {"passed": not failed if judged else None, "failed_rows": len(failed)}
 
 
-def _files(folder: Path) -> list[Path]:
+def _files(folder: Path) -> tuple[list[Path], list[str]]:
+    """The files of a folder in the order of their names, and what its own folders are called."""
     if not is_folder(folder):
         raise InputError(folder.name, expected="a folder", got="a file", fix="Give the folder of the runs.")
-    found = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    seen = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    found, below = [path for path in seen if path.is_file()], [path.name for path in seen if path.is_dir()]
     if not 1 <= len(found) <= _MOST_FILES:
-        got, fix = f"{len(found)}", "Put the runs of one batch into one folder."
+        got = f"{len(found)}" + (f" beside the folders {_listed(below)}" if below else "")
+        fix = "Put the runs of one batch into one folder."
         raise InputError(folder.name, expected=f"1 to {_MOST_FILES} files", got=got, fix=fix)
-    return found
+    return found, below
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _digest_of(run: Chromatogram) -> str:

@@ -76,7 +76,8 @@ def _overlay(axes: Axes, drawn: Sequence[DrawnRun], peaks: Mapping[str, Sequence
         axes.plot(run.minutes, run.signal, color=_colour(place), lw=0.8, alpha=0.7)
     axes.margins(y=0.05)
     _dress(axes, drawn)
-    axes.yaxis.get_offset_text().set(size=7.5, color=GREY, family=FONT)
+    # Left of the axis: above the panel it would stand upon the names of the first peaks.
+    axes.yaxis.get_offset_text().set(size=7.5, color=GREY, family=FONT, ha="right", x=-0.01)
     axes.grid(axis="y", color=RULE, linewidth=0.5)
     units = {run.unit for run in drawn}
     text = f"signal, {units.pop()}" if len(units) == 1 and "" not in units else "signal"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medidiff.domains.chromatography.model.units import to_minutes
+from medidiff.domains.chromatography.model.stored.units import to_minutes
 from medidiff.domains.chromatography.profile import column_profile
 from medidiff.errors import InputError
 from medidiff.runs.figures.page import FONT, GREY, INK, RULE, Cell, Page, Row, words

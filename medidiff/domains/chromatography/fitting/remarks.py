@@ -14,6 +14,7 @@ from medidiff.domains.chromatography.fitting.certainty.judgement import (
     OVERLAP,
     RANDOM,
     ROUNDING,
+    misfits,
     resolutions,
 )
 from medidiff.domains.chromatography.fitting.estimates import Analyte
@@ -22,6 +23,7 @@ from medidiff.domains.chromatography.model.plausible import hold_up_notes
 from medidiff.uncertainty import correlation_of
 
 _RHAT = 1.01
+_FOOT = 0.05  # of a peak's height: below, its residuals are noise
 
 
 def flags_of(fit: Fit, index: int) -> tuple[str, ...]:
@@ -132,6 +134,7 @@ def _about_residuals(fit: Fit) -> list[str]:
         )
     if fit.runs[1] < RANDOM:
         found.append(f"the residuals are not random (runs test, z {fit.runs[0]:.1f}): look at the picture")
+    found += _under_peaks(fit)
     best = fit.families[0]
     kinetic = next(family for family in fit.families if family.name == "kinetic")
     if kinetic.difference > BEYOND_DOUBT:
@@ -144,6 +147,17 @@ def _about_residuals(fit: Fit) -> list[str]:
     if fit.ways.samples and posterior is None:
         found.append("no samples were drawn: the fit did not converge")
     return found
+
+
+def _under_peaks(fit: Fit) -> list[str]:
+    """Peaks that do not have the model's shape, which the residuals of a whole trace can hide."""
+    parts = np.array([*fit.components.values()])
+    under = parts > _FOOT * np.maximum(parts.max(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    times = misfits(fit.residual, under)
+    bad = [f"{name} {t:.1f} times" for name, t in zip(fit.model.names, times, strict=True) if t]
+    if not bad:
+        return []
+    return [f"residuals are larger under peaks than elsewhere ({', '.join(bad)}): another analyte or shape?"]
 
 
 def _neighbours(fit: Fit) -> list[tuple[Analyte, Analyte, float]]:

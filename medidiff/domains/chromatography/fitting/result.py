@@ -106,7 +106,9 @@ def fit_chromatogram(
 
 
 def _found(system: str | Path | System) -> System:
-    from medidiff.domains.chromatography.model.shipped import find_system  # pydantic, where a file is read
+    from medidiff.domains.chromatography.model.stored.shipped import (
+        find_system,  # pydantic, where a file is read
+    )
 
     return find_system(system)
 
@@ -170,6 +172,7 @@ def _result(
     report["methods"] = {
         "kinetic": {
             "output": FIT,
+            "analytes": [analyte.name for analyte in fit.analytes],
             "evaluations": fit.minimum.best.evaluations,
             "converged": fit.converged,
             "noise_sigma": fit.covariance.sigma,

@@ -32,7 +32,7 @@ from medidiff.domains.chromatography.model.injection import Injection
 from medidiff.domains.chromatography.model.oven import Oven
 from medidiff.domains.chromatography.model.plain import plain
 from medidiff.domains.chromatography.model.retention import FAR_K, KCentric
-from medidiff.domains.chromatography.model.units import to_celsius
+from medidiff.domains.chromatography.model.stored.units import to_celsius
 from medidiff.errors import InputError
 
 Dispersion = Literal["none", "molecular", "golay"]
@@ -155,7 +155,7 @@ class System:
         return np.array(found, np.float64)
 
     def to_plain(self) -> dict[str, Any]:
-        """Everything in SI as plain data, for a provenance; `plain.system_from_plain` brings it back."""
+        """Everything in SI as plain data, for a provenance; `from_plain.system_from_plain` brings it back."""
         taken_apart: dict[str, Any] = plain(self)
         return taken_apart
 

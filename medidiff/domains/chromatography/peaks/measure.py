@@ -278,9 +278,11 @@ def _warnings(peaks: Sequence[Peak]) -> tuple[str, ...]:
             f"the detector was at its limit at {places}: area, height and widths there are too small"
         )
     if few := sum("few points" in peak.flags for peak in peaks):
-        found.append(f"{few} peaks have fewer than {_FEW} samples across their FWHM")
+        has = "peak has" if few == 1 else "peaks have"
+        found.append(f"{few} {has} fewer than {_FEW} samples across the FWHM")
     if cut := sum("edge" in peak.flags for peak in peaks):
-        found.append(f"{cut} peaks are cut off by the beginning or the end of the trace")
+        are = "peak is" if cut == 1 else "peaks are"
+        found.append(f"{cut} {are} cut off by the beginning or the end of the trace")
     return tuple(found)
 
 

@@ -196,6 +196,33 @@ def test_a_single_run_without_any_signal_has_a_picture(tmp_path: Path) -> None:
     assert [text.get_text() for text in figure.axes[1].texts] == ["flat.csv"]
 
 
+def test_folders_below_are_named_and_not_read(tmp_path: Path) -> None:
+    folder = folder_of_runs(tmp_path)
+    (folder / "older").mkdir()
+    (folder / "run0.csv").rename(folder / "older" / "run0.csv")
+    result = batch_peaks(folder)
+    assert result.report["methods"]["peaks"]["files"] == 2
+    assert "folders below it were not looked into: older" in result.warnings
+    with pytest.raises(InputError) as error:
+        batch_peaks(tmp_path)
+    assert error.value.got == "0 beside the folders runs"
+
+
+def test_the_power_of_ten_of_the_signal_stands_upon_no_name(tmp_path: Path) -> None:
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    for number in range(2):
+        noise = np.random.default_rng(number).normal(0, 1e-3, T.size)
+        Chromatogram(T, 1e8 * (EMG(20, 3, 0.8, 0.5)(T) + noise)).write(folder / f"run{number}.csv")
+    figure = batch_peaks(folder).figure()
+    figure.draw_without_rendering()
+    over = figure.axes[0]
+    power = over.yaxis.get_offset_text()
+    assert power.get_text() == "1e8"
+    assert over.texts
+    assert not any(power.get_window_extent().overlaps(name.get_window_extent()) for name in over.texts)
+
+
 def test_folders_without_runs_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         batch_peaks(tmp_path / "absent")

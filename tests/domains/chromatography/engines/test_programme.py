@@ -31,7 +31,7 @@ from medidiff.domains.chromatography.model.gas import FullerDiffusion
 from medidiff.domains.chromatography.model.injection import Rectangle
 from medidiff.domains.chromatography.model.oven import Oven
 from medidiff.domains.chromatography.model.retention import FixedRetention, KCentric
-from medidiff.domains.chromatography.model.shipped import named_system
+from medidiff.domains.chromatography.model.stored.shipped import named_system
 from medidiff.domains.chromatography.model.system import System
 
 COLUMN = Column(11.18, 0.104e-3, 0.104e-6, "FS5ms")

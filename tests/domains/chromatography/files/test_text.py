@@ -348,3 +348,11 @@ def test_tables_of_hplc_runs(chromatography_data: Path) -> None:
     for path in (chromatography_data / "calibration").iterdir():
         found = read_chromatogram(path)
         assert found.time_s[np.argmax(found.signal)] == pytest.approx(13.717 * 60, abs=1.0)
+
+
+@pytest.mark.parametrize(
+    ("unit", "said"), [("(parsec)", "not known, parsec: taken"), ("", "no unit of time")]
+)
+def test_a_unit_that_nobody_knows_is_named(save: Save, unit: str, said: str) -> None:
+    found = read_chromatogram(save(_table(",", header=f"time {unit}{{}}signal")))
+    assert said in found.notes[0]

@@ -21,7 +21,7 @@ from medidiff.domains.chromatography.fitting.result import fit_chromatogram
 from medidiff.domains.chromatography.fitting.solving.descent import descend
 from medidiff.domains.chromatography.fitting.trace import trace_of
 from medidiff.domains.chromatography.model.injection import Rectangle
-from medidiff.domains.chromatography.model.shipped import named_system
+from medidiff.domains.chromatography.model.stored.shipped import named_system
 from medidiff.domains.chromatography.model.system import System
 from medidiff.errors import InputError
 from medidiff.runs.result import Result
@@ -453,3 +453,11 @@ def test_a_temperature_programme_is_refused(btex: System, btex_trace: Callable) 
     with pytest.raises(InputError) as error:
         fit_chromatogram(btex_trace().chromatogram, system=ramp)
     assert error.value.expected == "an isothermal oven"
+
+
+def test_a_peak_that_is_two_is_named_though_the_trace_is_long(pair: Callable) -> None:
+    """The residuals of the whole trace hardly see it; those under the peak do."""
+    for resolution, said in ((0.3, True), (0.01, False)):
+        truth = pair(resolution, noise=0.003)
+        result = fit_chromatogram(truth.chromatogram, analytes=[_names(truth)[0]], **_PAIR)
+        assert _said(result, "larger under peaks than elsewhere (first ") is said

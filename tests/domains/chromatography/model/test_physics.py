@@ -11,7 +11,6 @@ from scipy.integrate import quad
 
 from medidiff.domains.chromatography.engines.closed import closed_curves
 from medidiff.domains.chromatography.engines.transport import Transport
-from medidiff.domains.chromatography.model import units
 from medidiff.domains.chromatography.model.analyte import (
     Analyte,
     gas_slowness_s,
@@ -33,7 +32,8 @@ from medidiff.domains.chromatography.model.gas import FullerDiffusion, diffusion
 from medidiff.domains.chromatography.model.injection import Rectangle
 from medidiff.domains.chromatography.model.oven import Oven
 from medidiff.domains.chromatography.model.retention import FixedRetention, KCentric
-from medidiff.domains.chromatography.model.shipped import named_system
+from medidiff.domains.chromatography.model.stored import units
+from medidiff.domains.chromatography.model.stored.shipped import named_system
 from medidiff.errors import InputError
 
 COLUMN = Column(30.0, 0.25e-3, 0.25e-6)

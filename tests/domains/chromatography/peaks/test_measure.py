@@ -165,3 +165,10 @@ def test_peaks_csv_has_the_columns_that_other_programs_read() -> None:
     row = PeakTable((Peak(1.5, 2.0, 3.0, 0.5, 2.5, flags=("a", "b")),)).rows()[0]
     assert row[:6] == ["1.5", "2.0", "3.0", "0.5", "2.5", ""]
     assert (row[13], row[-1]) == ("a;b", "BB")
+
+
+def test_one_peak_is_told_of_in_the_singular() -> None:
+    coarse = np.arange(0, 200, 1.0)
+    signal = EMG(100, 100, 1.5, 0.5)(coarse) + np.random.default_rng(0).normal(0, 0.01, coarse.size)
+    warnings = measure_peaks(coarse, signal).warnings
+    assert warnings == ("1 peak has fewer than 8 samples across the FWHM",)

@@ -261,8 +261,13 @@ def _axis(name: str, x: NDArray[np.float64], notes: list[str]) -> tuple[str, flo
         return axis_name(unit[1]), 1.0
     minutes = x[-1] <= LONGEST_IN_MINUTES
     taken, why = ("minutes", "sooner") if minutes else ("seconds", "later")
+    names = (
+        f"a unit of time that is not known, {label(unit[1])}"
+        if unit and label(unit[1])
+        else "no unit of time"
+    )
     notes.append(
-        f"The file names no unit of time: taken as {taken}, because it ends at {x[-1]:.6g} "
+        f"The file names {names}: taken as {taken}, because it ends at {x[-1]:.6g} "
         f"({why} than {LONGEST_IN_MINUTES:g})."
     )
     return TIME, 60.0 if minutes else 1.0

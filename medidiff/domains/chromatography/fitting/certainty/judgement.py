@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
+from scipy.special import fdtrc, ndtr
 
 from medidiff.domains.chromatography.fitting.solving.shapes import Array
 
@@ -24,6 +24,9 @@ FEWEST_POINTS = 8.0  # across the width at half height
 BEYOND_DOUBT = 10.0  # AICc: what is so much better is better beyond doubt (Burnham and Anderson 2002)
 ROUNDING = 1e-9  # of the highest point: of a simulation without noise what is left is rounding
 RANDOM = 1e-3  # the least probability of the runs that still counts as chance
+
+
+MISFIT = 1.5  # times the noise elsewhere: residuals under a peak that say that it has another shape
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,23 @@ def runs_test(residual: Array) -> tuple[float, float]:
     spread = np.sqrt((mean - 1) * (mean - 2) / (points - 1))
     z = float((1 + np.count_nonzero(np.diff(positive)) - mean) / spread)
     return z, float(ndtr(z))
+
+
+def misfits(residual: Array, under: NDArray[np.bool_]) -> Array:
+    """How many times as large residuals under each peak are as those under none, (n,); 0 where it is chance.
+
+    residual: (points,). under: (n, points). Chance is judged by the ratio of the variances (F test).
+    """
+    elsewhere = residual[~under.any(axis=0)]
+    found = np.zeros(len(under))
+    if elsewhere.size < FEWEST_POINTS or not elsewhere.any():
+        return found
+    for row, inside in enumerate(under):
+        if count := int(inside.sum()):
+            ratio = float(np.mean(residual[inside] ** 2) / np.mean(elsewhere**2))
+            if ratio > MISFIT**2 and fdtrc(count, elsewhere.size, ratio) < RANDOM:
+                found[row] = ratio**0.5
+    return found
 
 
 def resolutions(centres: Array, sigma: Array) -> tuple[NDArray[np.intp], Array]:

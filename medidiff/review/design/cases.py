@@ -30,7 +30,7 @@ from medidiff.io.orientation import to_canonical
 from medidiff.io.reading import read_volume
 from medidiff.io.volume import Units, Volume
 from medidiff.progress import Progress, Report, silent
-from medidiff.review.protocol import Case, Protocol
+from medidiff.review.design.protocol import Case, Protocol
 from medidiff.runs.plain import check_regular, read_json
 
 MANIFEST, IMAGES = "frozen.json", "images"
@@ -69,13 +69,17 @@ class FrozenCase(_Part):
 
 
 class Manifest(_Part):
-    """What was frozen. study: a random number that names the key. protocol: SHA-256 of protocol.yaml."""
+    """What was frozen. study: a random number that names the key. protocol: SHA-256 of protocol.yaml.
+
+    seal: of all the rest, by the study's key.
+    """
 
     schema_: Literal["medidiff.review.frozen/1"] = Field(alias="schema")
     notice: str
     study: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     protocol: Digest
     cases: dict[str, FrozenCase]
+    seal: Digest = "0" * 64
 
 
 @dataclass(frozen=True)

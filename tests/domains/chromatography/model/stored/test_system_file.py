@@ -18,8 +18,8 @@ from medidiff.domains.chromatography.model.injection import (
     TailedRectangle,
 )
 from medidiff.domains.chromatography.model.retention import FixedRetention
-from medidiff.domains.chromatography.model.shipped import named_system
-from medidiff.domains.chromatography.model.system_file import read_system
+from medidiff.domains.chromatography.model.stored.shipped import named_system
+from medidiff.domains.chromatography.model.stored.system_file import read_system
 from medidiff.errors import InputError
 
 
@@ -101,7 +101,7 @@ CHANGES: list[tuple[dict[str, Any], str]] = [
     ({"column": {"length_m": 30, "diameter_mm": 0.25, "film_µm": 0.25}}, "column.film_µm: an unknown key"),
     ({"column": {"length_m": "30", "diameter_mm": 0.25, "film_um": 1}}, "column.length_m: input should be a"),
     ({"column": None}, "column: input should be"),
-    ({"gas": "helium"}, "gas: input should be"),
+    ({"gas": "helium"}, "gas: input should be 'He', 'H2', 'N2' or 'Ar'"),
     (
         {"flow": {"inlet_kpa_absolute": 180.0, "inlet_kpa_gauge": 80.0}},
         "inlet_kpa_absolute and inlet_kpa_gauge",

@@ -19,7 +19,7 @@ from itertools import combinations
 
 import numpy as np
 
-from medidiff.review.protocol import Case, Protocol
+from medidiff.review.design.protocol import Case, Protocol
 
 _ORDER, _SIDES = 1, 2  # purposes of random streams
 

@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from medidiff.domains.chromatography.model import units
 from medidiff.domains.chromatography.model.analyte import Analyte
 from medidiff.domains.chromatography.model.column import Column
 from medidiff.domains.chromatography.model.flow import (
@@ -30,6 +29,7 @@ from medidiff.domains.chromatography.model.injection import (
 )
 from medidiff.domains.chromatography.model.oven import Oven
 from medidiff.domains.chromatography.model.retention import FixedRetention, KCentric, Retention
+from medidiff.domains.chromatography.model.stored import units
 from medidiff.domains.chromatography.model.system import Dispersion, System
 from medidiff.errors import InputError
 from medidiff.io.opening import naming, regular_size
@@ -274,7 +274,8 @@ def read_system(path: str | Path) -> System:
         # A misspelt key leaves the right one absent: the unknown one says more.
         first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
         key = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        said = "an unknown key" if first["type"] == "extra_forbidden" else first["msg"].lower()
+        text = first["msg"]
+        said = "an unknown key" if first["type"] == "extra_forbidden" else text[:1].lower() + text[1:]
         raise _bad(path, f"{key}: {said}") from None
     with naming(path.name):
         return file.build()

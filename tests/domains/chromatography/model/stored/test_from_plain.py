@@ -20,9 +20,10 @@ from medidiff.domains.chromatography.model.injection import (
     TailedRectangle,
 )
 from medidiff.domains.chromatography.model.oven import Oven
-from medidiff.domains.chromatography.model.plain import injection_from_plain, plain, system_from_plain
+from medidiff.domains.chromatography.model.plain import plain
 from medidiff.domains.chromatography.model.retention import FixedRetention
-from medidiff.domains.chromatography.model.shipped import named_system
+from medidiff.domains.chromatography.model.stored.from_plain import injection_from_plain, system_from_plain
+from medidiff.domains.chromatography.model.stored.shipped import named_system
 from medidiff.errors import InputError
 
 BTEX = named_system("btex")

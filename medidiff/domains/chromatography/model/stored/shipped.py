@@ -6,8 +6,8 @@ from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from medidiff.domains.chromatography.model.stored.system_file import read_system
 from medidiff.domains.chromatography.model.system import System
-from medidiff.domains.chromatography.model.system_file import read_system
 from medidiff.errors import InputError
 
 SYSTEMS = {"btex": "chromatography-btex.yaml"}

@@ -23,7 +23,8 @@ from medidiff.io.limits import Limits
 from medidiff.io.nifti import read_nifti
 from medidiff.io.opening import is_folder
 from medidiff.io.orientation import to_canonical
-from medidiff.review.protocol import FEWEST_CASES, KINDS, PROTOCOL, SCHEMA, Kind
+from medidiff.review.design.protocol import FEWEST_CASES, KINDS, PROTOCOL, SCHEMA, Kind
+from medidiff.review.store.place import refuse_used
 from medidiff.runs.plain import read_json
 
 DEFAULT_WINDOWS = {"HU": (-600.0, 1500.0)}
@@ -79,6 +80,7 @@ def new_study(
             fix="Take more cases; fewer cannot tell arms apart.",
             argument=True,
         )
+    refuse_used(folder)
     found = [_look(folder, Path(run), arms) for run in runs]
     if any(run.files != found[0].files for run in found):
         raise InputError(
@@ -168,46 +170,60 @@ def _draft(
     anchors = ["not usable", "poor", "fair", "good", "excellent"]
     question = "Which image would you rather read?" if pairs else "How good is this image for reading?"
     endpoint = (
-        f"share of pairs in which {new} is preferred, ties as half" if pairs else "mean score of an arm"
+        f"share of pairs in which {new} is preferred, ties as half"
+        if pairs
+        else f"mean score of {new} minus that of {old}"
     )
-    likert = "" if pairs else f"likert:\n  anchors: {_flow(anchors)}  # 1 is the first\n"
+    likert = "" if pairs else f"likert:\n  anchors: {_flow(anchors)}  # from worst (1) to best\n"
+    margin = (
+        "0.1  # the arm may be preferred by as few as 40 % in place of one half"
+        if pairs
+        else "0.5  # the arm may score up to half a point lower"
+    )
     return f"""\
 # The protocol of a reader study (research use only). Decide everything here, then freeze it:
 #     medidiff review freeze DIR
-# After that no byte of this file may change. Readers see the title, the question and the answers only.
+# After that no byte of this file may change. Readers see the title, the instructions, the question and the
+# choices only.
 schema: {SCHEMA}
 title: {_flow("Preferred reconstruction" if pairs else "Rated reconstructions")}
-question: {_flow(question)}
+question: {_flow(question)}  # so asked that the better image is {"preferred" if pairs else "scored higher"}
+instructions: ""  # what readers are told before they begin; nothing that tells the arms apart
 kind: {kind}  # pairs: two images side by side; likert: one image on a scale
 
 # How it will be judged. Chosen before the first answer, or it proves nothing.
 endpoint: {_flow(endpoint)}
 hypothesis:
-  kind: superiority  # or non-inferiority, with a margin in the endpoint's unit: `margin: 0.1`
-  better: {new}
+  kind: superiority  # or non-inferiority, which needs a margin
+  # margin: {margin}
+  better: {new}  # the arm that should win, or that should not be worse by more than the margin
   than: {old}
-alpha: 0.025  # one-sided
-readers: 5  # planned; below five, readers are treated as fixed and nothing is said of other readers
+alpha: 0.025  # one-sided: how often a study may claim what is not so
+# The sample size is this number of readers and the cases below. Fix both before the first answer; below five,
+# readers are treated as fixed and nothing is said of other readers.
+readers: 5
 
 # Arms: internal names, which no reader sees, and the image of each in a run folder.
 arms:
 {chr(10).join(f"  - {_flow({'name': arm, 'image': first.files[arm]})}" for arm in arms)}
 
-# Cases. `run` is a run folder, relative to this one; or `images: {{arm: file, ...}}` names each image.
-# `slices: [A, B]` takes axial slices A to B-1, counted from 0 at the feet.
+# Cases, at best one a patient. `run` is a run folder, relative to this one; or `images: {{arm: file, ...}}`
+# names each image. `slices: [A, B]` takes axial slices A to B-1, counted from 0 at the feet.
 {note}cases:
 {cases}
 
-# Order and repeats. A share of the cases comes twice, as far apart as can be, with sides swapped.
+# Order and repeats. A share of the cases comes twice, as far apart as can be, with sides swapped; this shows
+# how well a reader agrees with themselves. 0: none.
 repeats: {0.5 if pairs else 0.2}
 washout: 0 s  # least time between the two readings of a case, such as "14 days"
-seed: {seed}
+seed: {seed}  # decides orders and sides; tell it to no reader
 
 # What a reader may answer and see.
 {likert}ties: {"true" if pairs else "false"}  # "No difference" (pairs only)
 cannot_judge: true
 comments: true
 window: {_flow({"level": window[0], "width": window[1]})}  # each case opens with it
+screen: {{width: 800, height: 600}}  # smallest window that images are read in, in CSS pixels
 minimum_display: 2 s  # least time before an answer is taken
 """
 

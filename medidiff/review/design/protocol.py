@@ -110,6 +110,7 @@ class Likert(_Part):
 class Hypothesis(_Part):
     """What the endpoint is tested for. margin: in the endpoint's unit (a share, or points of the scale).
 
+    Of pairs the margin counts from one half: 0.1 means that at least 40 % must prefer the arm.
     better: the arm that should be preferred (superiority), or that should not be worse by more than the
     margin (non-inferiority). than: the other arm.
     """
@@ -179,6 +180,10 @@ class Protocol(_Part):
             raise ValueError("expected a hypothesis on two of the arms")
         if self.kind == "likert" and self.likert is None:
             raise ValueError("expected likert with its anchors, because kind is likert")
+        most = 0.5 if self.kind == "pairs" else float(len(self.likert.anchors) - 1) if self.likert else 0.0
+        if self.hypothesis.margin is not None and self.hypothesis.margin >= most:
+            # Of pairs the bound is 0.5 - margin: below 0 even an arm that nobody prefers would pass.
+            raise ValueError(f"expected a margin below {most:g}, which any arm would keep")
         for case in self.cases:
             if case.images is not None and set(case.images) != set(arms):
                 raise ValueError(f"expected one image of each arm in case {case.id}")

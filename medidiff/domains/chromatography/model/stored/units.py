@@ -1,6 +1,6 @@
 """Units that people write to SI and back, each by its name. Nothing here guesses.
 
-from medidiff.domains.chromatography.model.units import from_celsius, from_kpa_gauge, from_ml_min
+from medidiff.domains.chromatography.model.stored.units import from_celsius, from_kpa_gauge, from_ml_min
 PressureDriven(from_kpa_gauge(78.7), 101_300.0)
 """
 
