@@ -135,7 +135,7 @@ class Viewer:
         self.page.mouse.up(**options)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def opening(browser, address) -> Callable[..., Viewer]:
     """Opens the phantom page with a query, in a browser context of its own."""
 
@@ -166,7 +166,7 @@ def open_viewer(opening) -> Iterator[Callable[..., Viewer]]:
         seen.page.context.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def one_page(opening) -> Iterator[Viewer]:
     """A page that tests share: opening one takes seconds."""
     seen = opening("?plain=1")
