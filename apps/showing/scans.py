@@ -50,16 +50,7 @@ def shipped() -> Volume:
 
 def upload(label: str, *, key: str) -> Volume | None:
     """An upload and what it holds; None without one, or with one line on what is wrong."""
-<<<<<<< HEAD
-    file = st.file_uploader(
-        label,
-        type=_TYPES,
-        key=f"{key}-file",
-        help=_KEPT_HOW,
-    )
-=======
     file = st.file_uploader(label, type=_TYPES, key=f"{key}-file", help=_KEPT_HOW)
->>>>>>> 210e5ca8d027c68b016cd86424994d6688de20ee
     if file is None:
         st.session_state.pop(f"{key}-read", None)
         return None

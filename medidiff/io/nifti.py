@@ -23,7 +23,7 @@ from medidiff.atomic import writing_file
 from medidiff.errors import InputError
 from medidiff.io.limits import MIB, Limits
 from medidiff.io.opening import naming, not_an_image, regular_size
-from medidiff.io.volume import UNITS, Units, Volume, checked_affine
+from medidiff.io.volume import NOTICE, UNITS, Units, Volume, checked_affine
 
 _GZIP = b"\x1f\x8b"
 _MOST_GZIP_RATIO = 1040  # deflate cannot pack better than 1032 to 1
@@ -81,8 +81,8 @@ def read_nifti(path: Path, *, units: Units | None = None, limits: Limits | None 
 def write_nifti(volume: Volume, path: Path) -> None:
     """Write `.nii` or `.nii.gz`, whole or not at all: int16 for whole HU, else float32.
 
-    sform and qform hold the affine; the units go into `intent_name`; there is no description and no
-    extension, and the same volume gives the same bytes. Raises OutputError when it cannot be written.
+    sform and qform hold the affine; the units go into `intent_name`; the description is the notice, there
+    is no extension, and the same volume gives the same bytes. Raises OutputError when it cannot be written.
     """
     import nibabel
 
@@ -98,6 +98,7 @@ def write_nifti(volume: Volume, path: Path) -> None:
     image.set_sform(volume.affine, code=1)
     image.set_qform(volume.affine, code=1)
     image.header.set_intent("none", name=volume.units)
+    image.header["descrip"] = NOTICE.encode()
     with writing_file(path) as temporary, temporary.open("wb") as file:
         if path.name.endswith(".gz"):
             with gzip.GzipFile("", "wb", compresslevel=4, fileobj=file, mtime=0) as packed:

@@ -21,6 +21,9 @@ UNITS: tuple[Units, ...] = ("HU", "1/mm", "a.u.")
 
 _SINGULAR_MM3 = 1e-9
 
+NOTICE = "research use only"
+"""What every file says that has room for words."""
+
 
 @dataclass(frozen=True, eq=False)
 class Volume:

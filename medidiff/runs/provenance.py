@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from medidiff.errors import InputError
+from medidiff.io.volume import NOTICE
 from medidiff.runs.plain import read_json, to_plain
 
 PROVENANCE_SCHEMA = "medidiff.provenance/1"
@@ -79,6 +80,7 @@ def provenance(
     """
     return {
         "schema": PROVENANCE_SCHEMA,
+        "notice": NOTICE,
         "verb": verb,
         "options": without_paths(to_plain(options)),
         "inputs": dict(inputs),

@@ -11,10 +11,10 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from medidiff.errors import InputError
+from medidiff.io.volume import NOTICE as NOTICE
 from medidiff.io.volume import Volume
 
 REPORT_SCHEMA = "medidiff.report/1"
-NOTICE = "research use only"
 
 _KINDS: dict[str, type | tuple[type, ...]] = {
     "schema": str,
