@@ -33,6 +33,8 @@ MOST_PIXELS = 4096 * 4096
 
 Draw = Callable[["Axes"], None]
 
+_LABEL = 0.55  # inches: what a name beside a row takes when it is turned
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -84,9 +86,8 @@ class Page:
             top -= row.height
             middle = (top + row.height / 2) * below
             beside = left - 0.08 / self.width
-            words(
-                figure, beside, middle, row.label, size=8.5, color=GREY, rotation=90, ha="right", va="center"
-            )
+            turned = {"size": 8.5, "rotation": 90.0} if row.height > _LABEL else {"size": 7.0}
+            words(figure, beside, middle, row.label, color=GREY, ha="right", va="center", **turned)
             for cell in row.cells:
                 box = (cell.left / self.width, top * below, cell.width / self.width, row.height * below)
                 cell.draw(figure.add_axes(box))

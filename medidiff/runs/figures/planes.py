@@ -30,6 +30,7 @@ _LETTERS = {
     "sagittal": {"left": "A", "right": "P"},
 }
 _LEFT, _RIGHT, _GUTTER, _GROUP, _CAPTION = 0.5, 0.3, 0.07, 0.22, 0.24
+_ROOMY = 0.3  # inches: a lower picture has no room for a scale bar and letters
 """Inches: margins, between columns, between images and error maps, for the numbers under a row."""
 
 
@@ -154,8 +155,9 @@ class _Layout:
         """The plane in every column, with headings on the page's first row and numbers below."""
         captions, best = self._captions(view.name)
         draws: list[Draw] = []
+        height = self.column * view.proportion
         for name, image in view.images.items():
-            first = not draws
+            marked = not draws and self.planes.located and height > _ROOMY
             draws.append(
                 partial(
                     image_panel,
@@ -166,14 +168,14 @@ class _Layout:
                     caption=captions.get(name, ""),
                     strong=name == best,
                     boxes=view.boxes,
-                    scale_bar=first and self.planes.located,
-                    letters=_LETTERS[view.name] if first and self.planes.located else None,
+                    scale_bar=marked,
+                    letters=_LETTERS[view.name] if marked else None,
                 )
             )
         draws += [self._error(view, name, headed) for name in view.methods if self.errors]
         lefts = (*self.images, *self.errors)
         cells = [Cell(left, self.column, draw) for left, draw in zip(lefts, draws, strict=True)]
-        return Row(self.column * view.proportion, cells, view.name, _CAPTION if captions else 0.08)
+        return Row(height, cells, view.name, _CAPTION if captions else 0.08)
 
     def _error(self, view: _View, name: str, headed: bool) -> Draw:
         return partial(
