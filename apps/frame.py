@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import streamlit as st
@@ -107,6 +107,21 @@ def split(*, below: bool = False) -> tuple[DeltaGenerator, DeltaGenerator]:
 def empty(text: str) -> None:
     """What stands where nothing is yet: a sentence that says what to do."""
     st.info(plain(text), icon=":material/info:")
+
+
+def pressed(label: str, *, key: str, icon: str | None = None, help: str | None = None, **look: Any) -> bool:
+    """A button, and whether it was pressed; `look` as `st.button` has it.
+
+    A run that another event interrupts before it comes to its button would lose the press: the press is noted
+    at once, and taken where the button stands.
+    """
+    note = f"{key}-pressed"
+    st.button(label, key=key, icon=icon, help=help, on_click=_note, args=(note,), **look)
+    return bool(st.session_state.pop(note, False))
+
+
+def _note(name: str) -> None:
+    st.session_state[name] = True
 
 
 def attempt(make: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:

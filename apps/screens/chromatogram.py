@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import streamlit as st
-from frame import Download, attempt, downloads, empty, head, split, table, warn
+from frame import Download, attempt, downloads, empty, head, pressed, split, table, warn
 from showing import charts
 from showing.tables import fit_rows, peak_rows
 from showing.takeaway import chromatogram_files, curve_csv
@@ -190,7 +190,7 @@ def _fit(digest: str, trace: Chromatogram, system: System) -> None:
     """The fit from the knobs' present place, when asked for."""
     st.write("k, kd and area of every analyte at once, with 95 % intervals, starting from the sliders.")
     asked = (digest, system.digest)
-    if st.button("Fit", type="primary", key="fit"):
+    if pressed("Fit", key="fit", type="primary"):
         st.session_state["fitted"] = asked
     if st.session_state.get("fitted") != asked:
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import streamlit as st
-from frame import attempt, downloads, empty, head, plain, split, table, warn
+from frame import attempt, downloads, empty, head, plain, pressed, split, table, warn
 from serving.work import follow, remember, remembered
 from settings import settings
 from showing.arms import MOST_ARMS, arms_of, case_of, frame_of, images_of
@@ -95,7 +95,7 @@ def _form(volume: Volume) -> Scan | None:
 
 def _start(scan: Scan, volume: Volume) -> None:
     """The button, which leaves the work to a process of its own."""
-    if not st.button("Reconstruct", type="primary", width="stretch", icon=":material/play_arrow:"):
+    if not pressed("Reconstruct", key="begin", icon=":material/play_arrow:", type="primary", width="stretch"):
         return
     asked = words(replace(scan, slices=in_file(volume, scan.slices)))
     job = attempt(start_job, settings().jobs, asked, title=scan.title, inputs={INPUT: volume})
@@ -137,13 +137,18 @@ def _next_steps(job: Job) -> None:
     """What was made, and where to go with it."""
     with st.container(horizontal=True, vertical_alignment="center", key="next-steps"):
         st.markdown(f"**Done:** {plain(job.title)}", width="content")
-        if st.button("Error maps", icon=":material/compare:", help="In Compare, over each image."):
+        if pressed(
+            "Error maps", key="to-compare", icon=":material/compare:", help="In Compare, over each image."
+        ):
             st.switch_page("screens/compare.py", query_params={PARAMETER: job.id})
-        if st.button(
-            "Methods and origin", icon=":material/folder_open:", help="In Results, with the figure."
+        if pressed(
+            "Methods and origin",
+            key="to-results",
+            icon=":material/folder_open:",
+            help="In Results, with the figure.",
         ):
             st.switch_page("screens/results.py", query_params={PARAMETER: job.id})
-        if st.button("Back to the scan", icon=":material/arrow_back:"):
+        if pressed("Back to the scan", key="to-scan", icon=":material/arrow_back:"):
             st.query_params.clear()
             st.rerun()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
-from frame import attempt, downloads, empty, head, plain, table, warn
+from frame import attempt, downloads, empty, head, plain, pressed, table, warn
 from serving.work import follow
 from settings import settings
 from showing.runs import Run, asked_for, figure_of, open_run, runs
@@ -88,7 +88,7 @@ def _remove(run: Run) -> None:
     assert run.job is not None  # asked for by the caller
     with st.popover("Remove this job", icon=":material/delete:"):
         st.write("Its result is removed too.")
-        if st.button("Remove", key=f"remove-{run.job.id}"):
+        if pressed("Remove", key=f"remove-{run.job.id}"):
             attempt(forget_job, settings().jobs, run.job.id)
             st.rerun()
 

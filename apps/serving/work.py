@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 import streamlit as st
-from frame import complain, plain
+from frame import complain, plain, pressed
 from settings import settings
 
 from medidiff.errors import InputError, MedidiffError
@@ -72,7 +72,7 @@ def _watch(job_id: str) -> None:
     _show(job)
     if job.cancelling:
         st.caption("Ending ...")
-    elif st.button("Cancel", key=f"cancel-{job_id}", icon=":material/stop_circle:"):
+    elif pressed("Cancel", key=f"cancel-{job_id}", icon=":material/stop_circle:"):
         try:
             cancel_job(settings().jobs, job_id)
         except MedidiffError as error:
