@@ -35,6 +35,7 @@ _BROWSER_WORDS = [
     "--disable-sync",
 ]
 SIZE = {"width": 1280, "height": 800}
+PATIENT_MS = 120_000  # on a machine that others use too
 
 
 @dataclass
@@ -165,6 +166,7 @@ def watched() -> Watched:
 def page(browser: Browser, watched: Watched) -> Iterator[Page]:
     """A page of 1280 x 800; afterwards: no page error, no console error, no request to another host."""
     context = browser.new_context(viewport=SIZE, color_scheme="dark")  # type: ignore[arg-type]  # a TypedDict
+    context.set_default_timeout(PATIENT_MS)
     made = context.new_page()
     watched.watch(made)
     yield made

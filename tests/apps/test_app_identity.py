@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 pytest.importorskip("streamlit", reason="needs the extra [apps]")
 
 CANARY, NUMBER = "CANARY^ZX81", "98765432123"
-WAIT_MS = 60_000
+WAIT_MS = 120_000
 _WORDS = ("canary", "zx81", NUMBER, "19370426")
 _SECRETS = (CANARY, f"{CANARY}.nii.gz", f"{CANARY}.zip", "CANARY-ID-77", NUMBER)
 

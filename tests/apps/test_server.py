@@ -113,7 +113,7 @@ def test_no_text_becomes_a_script(server: Server, page: Page, watched: Watched) 
     (scripts,) = (part for part in policy.split("; ") if part.startswith("script-src"))
     assert re.fullmatch(r"script-src 'self' blob:( 'sha256-[\w+/]{43}=')+", scripts)
     page.goto(server.url)
-    page.locator(".viewer[data-drawn]").wait_for(timeout=60_000)  # a component, which comes as a blob
+    page.locator(".viewer[data-drawn]").wait_for(timeout=120_000)  # a component, which comes as a blob
     assert watched.faults == []
     page.evaluate(
         """() => { const made = document.createElement('script'); made.textContent = 'window.planted = 1';
@@ -192,13 +192,13 @@ def test_uploads_to_the_server_are_bounded_and_bombs_leave_it_alive(server: Serv
     most = 0.0
     for name, content in BOMBS.items():
         page.goto(server.url)
-        page.get_by_test_id("stButtonGroup").get_by_text("My file").click(timeout=60_000)
+        page.get_by_test_id("stButtonGroup").get_by_text("My file").click(timeout=120_000)
         before = memory_mib(server, "VmRSS")
         with page.expect_request(re.compile("upload_file")) as asked:
             page.locator("input[type=file]").set_input_files(
                 {"name": f"{name}.nii.gz", "mimeType": "application/gzip", "buffer": content}
             )
-        page.get_by_test_id("stAlertContentError").filter(has_text="expected").wait_for(timeout=60_000)
+        page.get_by_test_id("stAlertContentError").filter(has_text="expected").wait_for(timeout=120_000)
         most = max(most, memory_mib(server, "VmHWM") - before)
     assert most < 300
 
@@ -420,7 +420,7 @@ def test_a_second_server_does_not_take_the_jobs_with_it(app_server: StartServer)
 def test_the_page_asks_no_other_host_and_makes_no_error(server: Server, page: Page) -> None:
     """The policy of the headers is in force here: what it forbids would be a console error."""
     page.goto(server.url)
-    page.get_by_text("Research use only").first.wait_for(timeout=60_000)
+    page.get_by_text("Research use only").first.wait_for(timeout=120_000)
 
 
 def test_a_page_that_is_loaded_again_keeps_its_job(app_server: StartServer, page: Page) -> None:
@@ -429,17 +429,17 @@ def test_a_page_that_is_loaded_again_keeps_its_job(app_server: StartServer, page
     job = until(server, slow_job(server), "running")
     address = f"?job={job.id}"
     page.goto(server.url + address)
-    page.get_by_text(re.compile(r"Slow · ")).first.wait_for(timeout=60_000)
+    page.get_by_text(re.compile(r"Slow · ")).first.wait_for(timeout=120_000)
     page.reload()
-    page.get_by_text(re.compile(r"Slow · .+ \d+ of (at most )?\d+")).first.wait_for(timeout=60_000)
+    page.get_by_text(re.compile(r"Slow · .+ \d+ of (at most )?\d+")).first.wait_for(timeout=120_000)
     assert page.url.endswith(address)
     page.goto("about:blank")
     server.stop(signal.SIGKILL)
 
     again = app_server(home=server.home)
     page.goto(again.url + address)
-    page.get_by_role("button", name="Cancel").click(timeout=60_000)
-    page.get_by_text("Slow: cancelled").first.wait_for(timeout=60_000)
+    page.get_by_role("button", name="Cancel").click(timeout=120_000)
+    page.get_by_text("Slow: cancelled").first.wait_for(timeout=120_000)
     assert read_job(again.jobs, job.id).state == "cancelled"
     assert not job.result.exists()
 
@@ -451,7 +451,7 @@ def test_readers_reach_nothing_but_their_page(
     server = app_server("--study", str(tmp_path))
     for path in ("", "compare", "results", "reconstruct", "chromatogram"):
         page.goto(server.url + path)
-        page.get_by_text("Research use only").first.wait_for(timeout=60_000)
+        page.get_by_text("Research use only").first.wait_for(timeout=120_000)
         assert page.locator("[data-testid=stSidebar]").count() == 0
         for title in ("Compare", "Results", "Reconstruct", "Chromatogram"):
             assert page.get_by_role("heading", name=title).count() == 0

@@ -205,6 +205,7 @@ def answers(place: Place) -> list[dict[str, Any]]:
 def second_page(browser: Browser, watched: Watched) -> Iterator[Page]:
     """A tablet."""
     context = browser.new_context(viewport={"width": 820, "height": 1180}, has_touch=True)
+    context.set_default_timeout(120_000)
     made = context.new_page()
     watched.watch(made)
     yield made

@@ -141,11 +141,12 @@ def opening(browser, address) -> Callable[..., Viewer]:
 
     def open_one(query: str = "", **context: object) -> Viewer:
         page = browser.new_context(viewport={"width": 1280, "height": 800}, **context).new_page()
+        page.set_default_timeout(120_000)
         seen = Viewer(page)
         seen.listen()
         page.goto(address + query)
-        page.wait_for_selector(".viewer[data-loaded]", timeout=30_000)
-        page.wait_for_selector(".viewer[data-drawn]", timeout=30_000)
+        page.wait_for_selector(".viewer[data-loaded]", timeout=60_000)
+        page.wait_for_selector(".viewer[data-drawn]", timeout=60_000)
         return seen
 
     return open_one

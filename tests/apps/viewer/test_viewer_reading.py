@@ -96,7 +96,7 @@ def test_images_that_the_server_let_go_of_are_packed_again(browser, address) -> 
 
     page.route("**/medidiff/voxels/**", gone_once)
     page.goto(address + "?plain=1")
-    page.wait_for_selector(".viewer[data-loaded]", timeout=30_000)
+    page.wait_for_selector(".viewer[data-loaded]", timeout=60_000)
     assert len(refused) == 2
     assert page.locator(".viewer").evaluate("root => root.viewer.loader.told")
     assert page.locator(".notice").text_content() == ""
