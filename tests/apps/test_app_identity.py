@@ -203,7 +203,7 @@ def test_nothing_that_the_app_writes_prints_or_sends_names_the_patient(
         f"{CANARY}-links.zip": packed({f"../{CANARY}": b"1"}),
     }.items():
         give(page, name, content)
-        # What the run before drew stays until this run ends, and a file given while one is uploaded ends that upload.
+        # What the run before drew stays until this one ends; a file given during an upload cancels it.
         complaint.first.wait_for(timeout=WAIT_MS)
         viewer.wait_for(state="detached", timeout=WAIT_MS)
         give(page, f"{CANARY}-good.nii.gz", nifti())
