@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -77,5 +78,44 @@ def draft(tmp_path: Path, home: Path) -> Draft:
         return Drafted(
             folder, (*CANARIES, *ARMS, "Orion", "Vega", SECRET_CASE, folder.name + "/", "protocol.yaml")
         )
+
+    return make
+
+
+Shows = list[dict[str, Any]]
+
+
+@pytest.fixture
+def shows(monkeypatch: pytest.MonkeyPatch) -> Shows:
+    """What the viewer was asked to show; both images are on the screen at once, and then one slice on."""
+    monkeypatch.syspath_prepend(str(APPS))
+    import reading.case
+    import reading.display
+    from viewer import View
+
+    asked: Shows = []
+
+    def show(arms: Any, **words: Any) -> View:
+        asked.append({"arms": arms, **words})
+        level, width = words["window"]
+        return View("arms", "axial", 0, level, width, 1.0, "side", 0.0, "mean", True)
+
+    monkeypatch.setattr(reading.case, "show", show)
+    monkeypatch.setattr(
+        reading.display, "pattern", lambda dark, light: reading.display.Screen(1280, 800, 1.5, 24)
+    )
+    return asked
+
+
+@pytest.fixture
+def served(draft: Draft, shows: Shows, home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """`served("pairs", "old", "new")`: freeze a study with these changes, and serve it alone."""
+    from medidiff.review import freeze_study
+
+    def make(kind: Kind = "pairs", *changes: str) -> Path:
+        folder = draft(kind, *changes).folder
+        freeze_study(folder).log.close()
+        monkeypatch.setenv("MEDIDIFF_APP", json.dumps({"study": str(folder), "home": str(home)}))
+        return folder
 
     return make

@@ -1,4 +1,4 @@
-"""The Read page by AppTest: what a reader meets, what is stored, and one line for whatever goes wrong.
+"""The Read page by AppTest: what a reader meets, and what is stored.
 
 A browser's part (the viewer, the measured screen) is answered here by what it would report; the browser's own
 test is beside this one.
@@ -7,114 +7,17 @@ test is beside this one.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from medidiff.io.volume import Volume
 from medidiff.review import freeze_study
-from medidiff.review.store import log as log_module
-from medidiff.review.store import place as place_module
 
-from .conftest import APPS, SECRET_CASE, Draft
-
-PIN = "4711"
-
-
-class Reading:
-    """A reader's browser on one study: buttons by label, and what the page says."""
-
-    def __init__(self, script: str = "main.py") -> None:
-        self.test = AppTest.from_file(str(APPS / script), default_timeout=60).run()
-
-    def button(self, label: str) -> Any:
-        found = [one for one in self.test.button if one.label == label]
-        assert found, (label, [one.label for one in self.test.button])
-        return found[0]
-
-    def press(self, label: str) -> Reading:
-        self.button(label).click().run()
-        assert not self.test.exception
-        return self
-
-    def sign_in(self, code: str = "R01", pin: str = PIN, *, new: bool = True) -> Reading:
-        if new:
-            self.test.segmented_control[0].set_value("First time here").run()
-        for field in self.test.text_input:
-            field.set_value(code if field.label == "Reader code" else pin)
-        return self.press("Register and begin" if new else "Sign in")
-
-    def begin(self, code: str = "R01", pin: str = PIN, *, new: bool = True) -> Reading:
-        """Sign in and pass the display check."""
-        self.sign_in(code, pin, new=new)
-        for control in self.test.segmented_control:
-            control.set_value("top left")
-        self.test.run()
-        return self.press("Continue")
-
-    def answer(self, label: str, submit: str = "Submit") -> Reading:
-        return self.press(label).press(submit)
-
-    @property
-    def text(self) -> str:
-        parts = (self.test.markdown, self.test.title, self.test.caption, self.test.error)
-        more = (self.test.warning, self.test.info, self.test.code, self.test.metric)
-        return "\n".join(str(one.value) for group in (*parts, *more) for one in group)
-
-
-Open = Callable[..., Reading]
-Shows = list[dict[str, Any]]
-
-
-@pytest.fixture
-def shows(monkeypatch: pytest.MonkeyPatch) -> Shows:
-    """What the viewer was asked to show; both images are on the screen at once, and then one slice on."""
-    monkeypatch.syspath_prepend(str(APPS))
-    import reading.case
-    import reading.display
-    from viewer import View
-
-    asked: Shows = []
-
-    def show(arms: Any, **words: Any) -> View:
-        asked.append({"arms": arms, **words})
-        level, width = words["window"]
-        return View("arms", "axial", 0, level, width, 1.0, "side", 0.0, "mean", True)
-
-    monkeypatch.setattr(reading.case, "show", show)
-    monkeypatch.setattr(
-        reading.display, "pattern", lambda dark, light: reading.display.Screen(1280, 800, 1.5, 24)
-    )
-    return asked
-
-
-@pytest.fixture
-def served(draft: Draft, shows: Shows, home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """`served("pairs", "old", "new")`: freeze a study with these changes, and serve it alone."""
-
-    def make(kind: str = "pairs", *changes: str) -> Path:
-        folder = draft(kind, *changes).folder
-        freeze_study(folder).log.close()
-        monkeypatch.setenv("MEDIDIFF_APP", json.dumps({"study": str(folder), "home": str(home)}))
-        return folder
-
-    return make
-
-
-def rows(folder: Path, kind: str) -> list[dict[str, Any]]:
-    connection = sqlite3.connect(folder / "study.sqlite")
-    found = connection.execute("SELECT number, reader, body FROM log WHERE kind = ? ORDER BY number", [kind])
-    listed = [{"row": number, "reader": reader, **json.loads(body)} for number, reader, body in found]
-    connection.close()
-    return listed
+from .conftest import SECRET_CASE, Draft, Shows
+from .reader import Reading, rows
 
 
 def test_a_study_from_the_first_page_to_the_last(served: Callable[..., Path], shows: Shows) -> None:
@@ -320,110 +223,6 @@ def test_a_view_is_logged_once_for_each_change(served: Callable[..., Path]) -> N
     (view,) = [one for one in rows(folder, "event") if one["event"] == "view"]
     assert view["number"] == 1
     assert (view["data"]["plane"], view["data"]["level"]) == ("axial", 40.0)
-
-
-def test_an_unblinded_study_is_closed(served: Callable[..., Path]) -> None:
-    from medidiff.review import open_study
-
-    folder = served()
-    reading = Reading().begin()
-    open_study(folder).unblind("all readers are done")
-    reading.test.run()
-    assert "closed" in reading.text
-    assert "Orion" not in reading.text
-
-
-def test_a_protocol_changed_after_the_freeze_is_refused_and_putting_it_back_goes_on(
-    served: Callable[..., Path],
-) -> None:
-    """In the middle of a session too: the server lives, nothing is lost."""
-    folder = served()
-    reading = Reading().begin().answer("A")
-    frozen = (folder / "protocol.yaml").read_bytes()
-    (folder / "protocol.yaml").write_bytes(frozen + b"# \n")
-    reading.test.run()
-    assert len(reading.test.error) == 1
-    assert "the protocol that was frozen" in reading.text
-    (folder / "protocol.yaml").write_bytes(frozen)
-    reading.test.run()
-    assert "Case 2 of 10" in reading.text
-
-
-def test_a_missing_image_is_one_line_that_names_no_case(served: Callable[..., Path], tmp_path: Path) -> None:
-    folder = served()
-    reading = Reading().begin()
-    shutil.move(folder / "images", tmp_path / "elsewhere")
-    reading.answer("A")
-    assert len(reading.test.error) == 1
-    assert "each image as it was frozen" in reading.text
-    assert SECRET_CASE not in reading.text
-    shutil.move(tmp_path / "elsewhere", folder / "images")
-    reading.press("Try again")
-    assert "Case 2 of 10" in reading.text
-
-
-def test_a_full_disk_loses_nothing(served: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite's own refusal, with a limit on the pages of the file; afterwards the same press stores it."""
-    folder = served()
-    reading = Reading().begin().press("A")
-    connect, full = log_module._connect, True
-
-    def limited(path: Path) -> sqlite3.Connection:
-        connection = connect(path)
-        if full:
-            connection.execute("PRAGMA max_page_count = 1")  # SQLite makes it the pages that are there
-        return connection
-
-    monkeypatch.setattr(log_module, "_connect", limited)
-    comment = "x" * 1900
-    while True:  # the last page may have room
-        reading.test.text_area[0].set_value(comment).run()
-        reading.press("Submit")
-        if reading.test.error:
-            break
-        reading.press("A")
-    assert "a full disk" in reading.text
-    before = len(rows(folder, "answer"))
-    full = False
-    reading.press("Submit")
-    answers = rows(folder, "answer")
-    assert len(answers) == before + 1
-    assert answers[-1]["comment"] == comment
-
-
-def test_a_network_file_system_is_refused(
-    served: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    served()
-    mounts = tmp_path / "mounts"
-    mounts.write_text(f"server:/x {tmp_path} nfs4 rw 0 0\n")
-    monkeypatch.setattr(place_module, "_MOUNTS", mounts)
-    reading = Reading()
-    assert len(reading.test.error) == 1
-    assert "network file system \\(nfs4\\)" in reading.text
-
-
-def test_a_study_that_another_server_has_open_says_so(served: Callable[..., Path]) -> None:
-    """And is read all the same."""
-    folder = served()
-    code = (
-        "import sys; from medidiff.review import open_study; study = open_study(sys.argv[1]);"
-        "print('open', flush=True); sys.stdin.read()"
-    )
-    # This process froze the study and holds it: the notice must be there for the page of another one too.
-    with subprocess.Popen(
-        [sys.executable, "-c", code, str(folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(APPS.parent)},
-    ) as other:
-        assert other.stdout is not None
-        other.stdout.readline()
-        reading = Reading()
-        assert "open in another program too" in reading.text
-        reading.begin().answer("A")
-        other.communicate()
-    assert len(rows(folder, "answer")) == 1
 
 
 def test_the_normal_app_opens_on_practice_and_finds_studies(
