@@ -1,11 +1,12 @@
-"""The server's own addresses: voxels by token, as `volumes` says."""
+"""The server's own addresses: voxels by token, as `volumes` says; and the first page by its name."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from frame import PAGES
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from serving.volumes import ROUTE, STORE
@@ -23,7 +24,13 @@ def routes() -> list[BaseRoute]:
     return [
         Route(f"{ROUTE}/{{token}}", _whole, methods=["GET"]),
         Route(f"{ROUTE}/{{token}}/{{a:int}}/{{b:int}}", _slices, methods=["GET"]),
+        Route(f"/{PAGES[0].url}", _first, methods=["GET"]),
     ]
+
+
+async def _first(request: Request) -> Response:
+    """Streamlit knows its first page by no name, and says of the name that there is no such page."""
+    return RedirectResponse("/" + f"?{request.url.query}".rstrip("?"))
 
 
 async def _whole(request: Request) -> Response:

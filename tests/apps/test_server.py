@@ -187,6 +187,12 @@ def test_a_bomb_is_refused_in_one_line(content: bytes) -> None:
     assert "CANARY" not in str(error.value)
 
 
+@pytest.mark.parametrize(("address", "place"), [("/reconstruct", "/"), ("/reconstruct?a=1", "/?a=1")])
+def test_the_first_page_is_found_by_its_name(server: Server, address: str, place: str) -> None:
+    status, headers, _ = ask(server, address)
+    assert (status, headers["location"]) == (307, place)
+
+
 def test_uploads_to_the_server_are_bounded_and_bombs_leave_it_alive(server: Server, page: Page) -> None:
     """As a person gives them; what the page's own session may send, and how much memory a bomb takes."""
     most = 0.0
