@@ -16,7 +16,7 @@ import pytest
 from medidiff.cli.main import main
 from medidiff.io.nifti import write_nifti
 from medidiff.io.volume import Volume
-from medidiff.review import Presentation, open_study
+from medidiff.review import Presentation, open_study, read_protocol
 
 CANARY = "CANARY^ZX81"
 
@@ -128,6 +128,16 @@ def test_two_workstations_are_merged(here: Path, said: Callable[..., Any]) -> No
     assert said(0, "merge", "joined", "s", "t")["answers"] == 20
     assert said(0, "verify", "joined")["whole"]
     assert "not empty" in said(5, "merge", "joined", "s", "t")
+
+
+def test_runs_may_be_given_one_by_one(here: Path, said: Callable[..., Any]) -> None:
+    """As README does it."""
+    shutil.copytree(here / "run", here / "run2")
+    said(0, "new", "s", "--run", "run", "--run", "run2", "--arms", "tv,diffusion")
+    said(0, "new", "t", "--run", "run", "run2", "--arms", "tv,diffusion")
+    for folder in ("s", "t"):
+        cases = read_protocol(here / folder)[0].cases
+        assert {case.run for case in cases} == {"../run", "../run2"}
 
 
 @pytest.mark.parametrize(

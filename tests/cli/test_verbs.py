@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from medidiff.cli.main import main
+from medidiff.cli.options import Parser
+from medidiff.cli.verbs import bench
 from medidiff.core import device
 from medidiff.runs import provenance
 
@@ -178,9 +180,16 @@ def test_rerun_compares_by_digests_where_the_report_beside_it_is_damaged(
 def test_bench_projector_writes_rows_and_a_table(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["bench", "projector", "--size", "32", "--slices", "2", "--views", "4", "--out", "o", "--quiet"]
     assert main(words) == 0
-    bench = json.loads((here / "o" / "bench.json").read_text())
-    assert {"adjoint_error_float64", "adjoint_error_float32"} <= {row["metric"] for row in bench["rows"]}
+    found = json.loads((here / "o" / "bench.json").read_text())
+    assert {"adjoint_error_float64", "adjoint_error_float32"} <= {row["metric"] for row in found["rows"]}
     assert (here / "o" / "table.md").read_text() == capsys.readouterr().out
+
+
+def test_bench_takes_volumes_one_by_one() -> None:
+    parser = Parser(prog="bench")
+    bench.add_arguments(parser)
+    words = ["ct", "--input", "a.nii", "b.nii", "--input", "c.nii", "--out", "o"]
+    assert [path.name for path in parser.parse_args(words).input] == ["a.nii", "b.nii", "c.nii"]
 
 
 def test_train_pack_and_demo(

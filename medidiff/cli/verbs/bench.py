@@ -71,7 +71,8 @@ def _add_projector(parser: Parser) -> None:
 
 
 def _add_ct(parser: Parser) -> None:
-    parser.add_argument("--input", type=Path, nargs="+", metavar="VOLUME", help="volumes (default: the demo)")
+    text = "volumes, may be given again (default: the demo)"
+    parser.add_argument("--input", type=Path, nargs="+", action="extend", metavar="VOLUME", help=text)
     parser.add_argument("--views", type=whole(1, MOST_VIEWS), default=24, metavar="N", help="views (24)")
     parser.add_argument(
         "--arc-deg", type=positive("degrees", most=360), metavar="D", help="arc (a full scan)"

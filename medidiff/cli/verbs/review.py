@@ -69,10 +69,11 @@ def _add_new(parser: Parser) -> None:
         "--run",
         type=Path,
         nargs="+",
+        action="extend",
         required=True,
         dest="runs",
         metavar="RUN",
-        help="run folders with the images",
+        help="run folders with the images; may be given again",
     )
     parser.add_argument(
         "--arms", type=_names, required=True, metavar="A,B", help="methods to compare, as tv,diffusion"
