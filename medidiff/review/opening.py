@@ -31,6 +31,7 @@ from medidiff.review.store import (
     Verdict,
     create_log,
     file_faults,
+    key_path,
     new_key,
     open_log,
     read_key,
@@ -71,8 +72,9 @@ def freeze_study(
         )
     rehearse_files(folder)
     refuse_network(folder / DATABASE)
-    cases = freeze_images(folder, protocol, base=images, limits=limits, progress=progress)
     study = secrets.token_hex(16)
+    rehearse_files(key_path(study).parent)  # before the images, which would stay without it
+    cases = freeze_images(folder, protocol, base=images, limits=limits, progress=progress)
     manifest = Manifest(
         schema_="medidiff.review.frozen/1", notice=NOTICE, study=study, protocol=digest, cases=cases
     )

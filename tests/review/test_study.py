@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medidiff.errors import InputError, MissingError
+from medidiff.errors import InputError, MissingError, OutputError
 from medidiff.review import Presentation, Study, Washout, freeze_study, open_study
 from medidiff.review.design.cases import IMAGES
+from medidiff.review.design.protocol import PROTOCOL
 
 
 def _read_all(study: Study, code: str, choice: str = "A") -> int:
@@ -112,6 +113,27 @@ def test_arms_on_two_grids_are_refused(draft: Path, run: Path) -> None:
         freeze_study(draft)
     assert error.value.expected == "arms on one grid, in one frame and in one unit"
     assert not (draft / IMAGES).exists()
+
+
+def test_without_a_place_for_the_key_nothing_is_frozen(draft: Path, own_home: Path) -> None:
+    own_home.write_text("a file where the data folder should be")
+    with pytest.raises(OutputError):
+        freeze_study(draft)
+    assert [path.name for path in draft.iterdir()] == [PROTOCOL]
+
+
+def test_freezing_removes_what_an_interrupted_one_left_and_nothing_else(draft: Path) -> None:
+    (draft / IMAGES).mkdir()
+    left, own = draft / IMAGES / f"{'0a' * 16}.bin", draft / IMAGES / "own.bin"
+    left.write_bytes(b"left")
+    own.write_bytes(b"somebody's")
+    with pytest.raises(OutputError) as error:
+        freeze_study(draft)
+    assert error.value.got == "other files"
+    assert own.read_bytes() == b"somebody's"
+    own.rename(draft / own.name)
+    study = freeze_study(draft)
+    assert left.name not in [path.name for path in (study.folder / IMAGES).iterdir()]
 
 
 def test_a_study_is_frozen_once(draft: Path, study: Study) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from medidiff.atomic import writing_folder
-from medidiff.errors import InputError
+from medidiff.atomic import writable, writing_folder
+from medidiff.errors import InputError, OutputError
 from medidiff.io.limits import Limits
 from medidiff.io.nifti import is_nifti, read_nifti
 from medidiff.io.opening import is_folder, naming
@@ -34,6 +35,7 @@ from medidiff.review.design.protocol import Case, Protocol
 from medidiff.runs.plain import check_regular, read_json
 
 MANIFEST, IMAGES = "frozen.json", "images"
+_FILE = r"^[0-9a-f]{32}\.bin$"
 _FILE_TIME = 946_684_800  # of every image: 2000-01-01
 _SAME_MM = 1e-3
 _LOWEST, _HIGHEST = -32768, 32767
@@ -48,7 +50,7 @@ class _Part(BaseModel):
 class FrozenImage(_Part):
     """One file: its random name and the SHA-256 of its bytes."""
 
-    file: Annotated[str, Field(pattern=r"^[0-9a-f]{32}\.bin$")]
+    file: Annotated[str, Field(pattern=_FILE)]
     sha256: Digest
 
 
@@ -107,7 +109,8 @@ def freeze_images(
 
     base: what the protocol's relative places start from (default: the study's folder). Raises InputError
     for an image that is none, for arms of a case on different grids, frames or units, and for a block of
-    slices that is not there; OutputError when the place cannot be written. Nothing half-written stays.
+    slices that is not there; OutputError when the place cannot be written, or `images/` holds other files.
+    Nothing half-written stays.
     """
     base, limits = base or folder, limits or Limits()
     found: dict[str, FrozenCase] = {}
@@ -173,9 +176,20 @@ _COPY_AGAIN = "Copy the study's folder again from where it was frozen."
 
 
 def _emptied(folder: Path) -> Path:
-    """The place of the images, without those that an interrupted freeze may have left."""
-    if folder.is_dir() and not folder.is_symlink():
-        for path in folder.glob("*.bin"):
+    """The place of the images, without those that an interrupted freeze may have left.
+
+    OutputError for anything else in it: that is somebody's.
+    """
+    left = list(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
+    if not all(re.fullmatch(_FILE, path.name) for path in left):
+        raise OutputError(
+            f"output {folder.name}",
+            expected="a folder that is absent, or holds frozen images alone",
+            got="other files",
+            fix="Move them elsewhere: the frozen images go there.",
+        )
+    with writable(folder):
+        for path in left:
             path.unlink()
     return folder
 
