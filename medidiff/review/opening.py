@@ -22,7 +22,7 @@ from medidiff.review.design.cases import (
     plain_manifest,
     read_manifest,
 )
-from medidiff.review.design.protocol import PROTOCOL, read_protocol
+from medidiff.review.design.protocol import PROTOCOL, Protocol, read_protocol
 from medidiff.review.store import (
     Fault,
     Head,
@@ -97,8 +97,9 @@ def merge_studies(out: Path | str, folders: Sequence[Path | str], *, separate: b
     """Join the databases of several copies of one frozen study into a new folder, and open it.
 
     separate: the same code in two databases means two readers. Raises InputError for copies of different
-    studies, a log that is not whole, a code in two databases and an answer given twice; OutputError for a
-    folder that is not empty. The sources are not changed.
+    studies, a log that is not whole, a code in two databases and an answer given twice, and where the first
+    copy's protocol or images are not as they were frozen; OutputError for a folder that is not empty. The
+    sources are not changed.
     """
     out, places = Path(out), [Path(folder) for folder in folders]
     refuse_used(out)
@@ -117,6 +118,8 @@ def merge_studies(out: Path | str, folders: Sequence[Path | str], *, separate: b
     manifest, digest = manifests[0]
     key = read_key(manifest.study)
     _check_seal(manifest, key)
+    _frozen_protocol(places[0], manifest)
+    check_images(places[0], manifest)
     sources = [open_log(place / DATABASE, manifest.study, key) for place in places]
     with writing_folder(out) as partial:
         for name in (PROTOCOL, MANIFEST):
@@ -160,14 +163,7 @@ def verify_study(folder: Path | str, *, expect: Head | None = None) -> Verdict:
 
 def _open(folder: Path, *, first_station: bool, clock: Callable[[], float]) -> Study:
     manifest, manifest_digest = read_manifest(folder)
-    protocol, digest = read_protocol(folder)
-    if digest != manifest.protocol:
-        raise InputError(
-            PROTOCOL,
-            expected="the protocol that was frozen",
-            got="a changed one",
-            fix="Put back the frozen protocol; a change needs a new study.",
-        )
+    protocol = _frozen_protocol(folder, manifest)
     path, key = folder / DATABASE, read_key(manifest.study)
     _check_seal(manifest, key)
     check_images(folder, manifest)
@@ -183,11 +179,23 @@ def _open(folder: Path, *, first_station: bool, clock: Callable[[], float]) -> S
     with log.reading() as now:
         _check_first(now.first(), manifest, manifest_digest)
     _check_whole(log)
-    return Study(folder, protocol, digest, manifest, log, tuple(notices), clock)
+    return Study(folder, protocol, manifest.protocol, manifest, log, tuple(notices), clock)
 
 
 _OPEN_ELSEWHERE = "this study is open in another program too; answers of both are kept"
 _NEW_DATABASE = "a new database was made: this copy of the study has no answers yet"
+
+
+def _frozen_protocol(folder: Path, manifest: Manifest) -> Protocol:
+    protocol, digest = read_protocol(folder)
+    if digest != manifest.protocol:
+        raise InputError(
+            PROTOCOL,
+            expected="the protocol that was frozen",
+            got="a changed one",
+            fix="Put back the frozen protocol; a change needs a new study.",
+        )
+    return protocol
 
 
 def first_row(manifest: Manifest, manifest_digest: str, station: int) -> dict[str, Any]:

@@ -120,6 +120,21 @@ def test_a_tampered_source_is_refused_with_its_place(study: Study, tmp_path: Pat
     assert (error.value.what, "row 4" in error.value.got) == ("database 2", True)
 
 
+@pytest.mark.parametrize("part", ["protocol.yaml", "images", "image"])
+def test_a_first_copy_that_is_not_whole_leaves_nothing_behind(
+    study: Study, tmp_path: Path, part: str
+) -> None:
+    other = copy_of(study, tmp_path / "b", database=False)
+    if part == "images":
+        shutil.rmtree(study.folder / part)
+    else:
+        place = study.folder / part if part != "image" else next((study.folder / "images").iterdir())
+        place.write_bytes(place.read_bytes() + b"\n")
+    with pytest.raises(InputError):
+        merge_studies(tmp_path / "joined", [study.folder, other.folder])
+    assert not (tmp_path / "joined").exists()
+
+
 def test_an_unblinded_source_closes_the_joined_study(study: Study, tmp_path: Path) -> None:
     other = copy_of(study, tmp_path / "b", database=False)
     read_some(study, "R01", 1)
