@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -380,6 +381,20 @@ def test_a_full_disk_is_one_message_and_loses_nothing(log: Log) -> None:
     assert head(log) == Head(before.number, before.mac)
     connection.execute("PRAGMA max_page_count = 100000")
     log.append("event", {"event": "goes on"})
+
+
+def test_a_disk_too_full_to_open_a_log_is_one_message(log: Log) -> None:
+    """SQLite's file of shared memory, 32 KiB, cannot be made; the limit stands in for the disk."""
+    log.close()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16 << 10, before[1]))
+    try:
+        with pytest.raises(OutputError) as error:
+            open_log(log.path, STUDY, KEY)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert error.value.got == "one on a disk that is full, or fails"
+    assert verify_log(log).whole
 
 
 _READONLY = """

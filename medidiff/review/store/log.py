@@ -313,6 +313,7 @@ def _refusals(path: Path) -> Iterator[None]:
 def _unwritable(path: Path, code: int) -> OutputError:
     got = {
         sqlite3.SQLITE_FULL: "a full disk",
+        sqlite3.SQLITE_IOERR: "one on a disk that is full, or fails",
         sqlite3.SQLITE_READONLY: "a read-only one",
         sqlite3.SQLITE_CANTOPEN: "one that cannot be opened",
         sqlite3.SQLITE_BUSY: "one that another program holds",
