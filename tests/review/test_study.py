@@ -10,7 +10,7 @@ import pytest
 
 from medidiff.errors import InputError, MissingError, OutputError
 from medidiff.review import Presentation, Study, Washout, freeze_study, open_study
-from medidiff.review.design.cases import IMAGES
+from medidiff.review.design.cases import IMAGES, MANIFEST
 from medidiff.review.design.protocol import PROTOCOL
 
 
@@ -134,6 +134,21 @@ def test_freezing_removes_what_an_interrupted_one_left_and_nothing_else(draft: P
     own.rename(draft / own.name)
     study = freeze_study(draft)
     assert left.name not in [path.name for path in (study.folder / IMAGES).iterdir()]
+
+
+def test_what_helps_a_damaged_study_is_told(draft: Path, study: Study) -> None:
+    """Running a reconstruction again, which helps a damaged run folder, does not."""
+    (draft / MANIFEST).write_text("[]")
+    with pytest.raises(InputError) as error:
+        open_study(draft)
+    assert (error.value.got, error.value.fix) == (
+        "something else",
+        "Copy the study's folder again from where it was frozen.",
+    )
+    with pytest.raises(InputError) as error:
+        freeze_study(draft.parent / "nowhere")
+    assert error.value.what == PROTOCOL
+    assert "medidiff review new" in error.value.fix
 
 
 def test_a_study_is_frozen_once(draft: Path, study: Study) -> None:

@@ -134,8 +134,8 @@ def read_manifest(folder: Path) -> tuple[Manifest, str]:
         )
     try:
         manifest = Manifest.model_validate(read_json(path))
-    except ValidationError as error:
-        got = f"{error.error_count()} wrong or missing keys"
+    except (InputError, ValidationError) as error:
+        got = error.got if isinstance(error, InputError) else f"{error.error_count()} wrong or missing keys"
         raise InputError(MANIFEST, expected="the manifest of a study", got=got, fix=_COPY_AGAIN) from None
     return manifest, hashlib.sha256(path.read_bytes()).hexdigest()
 

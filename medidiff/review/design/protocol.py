@@ -201,7 +201,10 @@ class Protocol(_Part):
 def read_protocol(folder: Path) -> tuple[Protocol, str]:
     """The protocol of a study's folder and the SHA-256 (hex) of its bytes; InputError where it is not one."""
     path = folder / PROTOCOL
-    check_regular(path, _MOST_BYTES)
+    try:
+        check_regular(path, _MOST_BYTES)
+    except InputError as error:
+        raise _refused(error.expected, error.got) from None
     try:
         content = path.read_bytes()
         text = content.decode("utf-8")
