@@ -17,8 +17,9 @@ import time
 import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from medidiff.atomic import writable
 from medidiff.errors import InputError
@@ -38,7 +39,7 @@ _NAME = "upload"
 def unpacked(content: IO[bytes], limits: Limits | None = None) -> Iterator[Path]:
     """A path to read the content at: a folder for a zip of several files, else one file; gone afterwards.
 
-    It lies in shared memory where that is large enough. A zip of a single file is that file. Raises
+    It lies in shared memory where that has room for all of it. A zip of a single file is that file. Raises
     InputError for an archive that is damaged, encrypted, hostile or passes `limits` (files, file_bytes in
     all, ratio, seconds), OutputError where the disk is full.
     """
@@ -46,12 +47,14 @@ def unpacked(content: IO[bytes], limits: Limits | None = None) -> Iterator[Path]
     size = content.seek(0, os.SEEK_END)
     content.seek(0)
     limits.check_file_bytes(_NAME, size)
-    archive = content.read(4) == _ZIP
+    packed = content.read(4) == _ZIP
     content.seek(0)
-    with tempfile.TemporaryDirectory(prefix="medidiff-", dir=memory_folder(size)) as temporary:
+    archive = _Archive.of(content, size, limits) if packed else None
+    needed = size if archive is None else archive.claimed
+    with tempfile.TemporaryDirectory(prefix="medidiff-", dir=memory_folder(needed)) as temporary:
         target = Path(temporary) / _NAME
         with writable(target):
-            path = _unzip(content, target, size, limits) if archive else _copy(content, target)
+            path = _copy(content, target) if archive is None else archive.unzip(target, limits.seconds)
         yield path
 
 
@@ -62,20 +65,43 @@ def _copy(content: IO[bytes], path: Path) -> Path:
     return path
 
 
-def _unzip(content: IO[bytes], folder: Path, size: int, limits: Limits) -> Path:
-    deadline = time.monotonic() + limits.seconds
-    folder.mkdir()
-    budget = min(limits.file_bytes, max(_BOMB_BYTES, int(limits.ratio * size)))
+@dataclass(frozen=True)
+class _Archive:
+    """A zip whose names are harmless. claimed: bytes, as its headers say; budget: that it may inflate to."""
+
+    packed: zipfile.ZipFile
+    entries: list[zipfile.ZipInfo]
+    claimed: int
+    budget: int
+
+    @classmethod
+    def of(cls, content: IO[bytes], size: int, limits: Limits) -> _Archive:
+        """The archive in `content`, of `size` bytes."""
+        budget = min(limits.file_bytes, max(_BOMB_BYTES, int(limits.ratio * size)))
+        with _damage_refused():
+            packed = zipfile.ZipFile(_Table(content, limits.files * _ENTRY_BYTES))
+            entries = _entries(packed, limits)
+        claimed = sum(entry.file_size for entry in entries)
+        if claimed > budget:
+            raise _too_much()
+        return cls(packed, entries, claimed, budget)
+
+    def unzip(self, folder: Path, seconds: float) -> Path:
+        """Write all files into a new folder; the only file where there is one."""
+        deadline, budget = time.monotonic() + seconds, self.budget
+        folder.mkdir()
+        with _damage_refused():
+            for number, entry in enumerate(self.entries, 1):
+                budget -= _inflate(self.packed, entry, folder / f"{number:06d}", budget, deadline)
+        return folder / "000001" if len(self.entries) == 1 else folder
+
+
+@contextlib.contextmanager
+def _damage_refused() -> Iterator[None]:
     try:
-        with zipfile.ZipFile(_Table(content, limits.files * _ENTRY_BYTES)) as archive:
-            entries = _entries(archive, limits)
-            if sum(entry.file_size for entry in entries) > budget:
-                raise _too_much()
-            for number, entry in enumerate(entries, 1):
-                budget -= _inflate(archive, entry, folder / f"{number:06d}", budget, deadline)
+        yield
     except (zipfile.BadZipFile, struct.error, zlib.error, EOFError, RuntimeError, ValueError, OverflowError):
         raise _refused("a zip that can be unpacked", "a damaged one", "Pack the folder again.") from None
-    return folder / "000001" if len(entries) == 1 else folder
 
 
 class _Table:
@@ -148,5 +174,5 @@ def _too_much() -> InputError:
 _TRUST = "Unpack it yourself, if you trust it, and give the folder with --data."
 
 
-def _refused(expected: str, got: str, fix: str, **more: Any) -> InputError:
-    return InputError(_NAME, expected=expected, got=got, fix=fix, **more)
+def _refused(expected: str, got: str, fix: str) -> InputError:
+    return InputError(_NAME, expected=expected, got=got, fix=fix)

@@ -64,6 +64,15 @@ def test_what_is_no_archive_is_handed_on(pack: Pack) -> None:
         assert path.read_bytes() == b"hello"
 
 
+def test_memory_is_asked_for_what_a_zip_unpacks_to(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of its packed bytes a small shared memory, as a container's, has room enough."""
+    asked = []
+    monkeypatch.setattr("medidiff.io.archive.memory_folder", asked.append)
+    with unpacked(pack({"a": bytes(MIB), "b": bytes(MIB)})) as path:
+        assert len(list(path.iterdir())) == 2
+    assert asked == [2 * MIB]
+
+
 @pytest.mark.parametrize("name", ["../x", "a/../../x", "/etc/x", "\\x", "C:\\x", "c:x", "..\\x", "a/.."])
 def test_a_name_that_leads_out_is_refused(pack: Pack, name: str) -> None:
     assert refusal(pack({name: b"1", "b": b"2"})) == "a name that leads out of it"
