@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 from medidiff.atomic import writable
-from medidiff.errors import InputError
+from medidiff.errors import InputError, MissingError
 from medidiff.review.design.cases import MANIFEST
 from medidiff.review.design.drafting import new_study
 from medidiff.review.design.protocol import PROTOCOL
@@ -25,7 +25,8 @@ CASES, TRAINING = 6, 1
 def practice_study() -> Path:
     """The folder of the practice study: one training pair, six pairs, three of them twice.
 
-    An interrupted start is taken up again; one that no longer opens (made by another version) is made anew.
+    An interrupted start is taken up again; one that no longer opens (made by another version, its key gone)
+    is made anew.
     Raises MissingError without the shipped run, OutputError when the user's data folder cannot be written.
     """
     folder = home_folder("practice")
@@ -42,6 +43,6 @@ def practice_study() -> Path:
 def _opens(folder: Path) -> bool:
     try:
         open_study(folder).log.close()
-    except InputError:
+    except (InputError, MissingError):
         return False
     return True

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from medidiff.errors import InputError, MissingError, OutputError
-from medidiff.review import Presentation, Study, Washout, freeze_study, open_study
+from medidiff.review import Presentation, Study, Washout, freeze_study, open_study, practice_study
 from medidiff.review.design.cases import IMAGES, MANIFEST
 from medidiff.review.design.protocol import PROTOCOL
 
@@ -245,3 +245,11 @@ def test_a_minimum_display_is_kept(draft: Path, edited: Callable[..., Path]) -> 
     with pytest.raises(InputError):
         study.answer(reader, shown, "A", seconds=1.9)
     study.answer(reader, shown, "A", seconds=2.0)
+
+
+def test_a_practice_study_whose_key_is_gone_is_made_anew(own_home: Path) -> None:
+    folder = practice_study()
+    before = open_study(folder).manifest.study
+    (key,) = own_home.rglob("*.key")
+    key.unlink()
+    assert open_study(practice_study()).manifest.study != before
