@@ -30,8 +30,9 @@ _LETTERS = {
     "sagittal": {"left": "A", "right": "P"},
 }
 _LEFT, _RIGHT, _GUTTER, _GROUP, _CAPTION = 0.5, 0.3, 0.07, 0.22, 0.24
-_ROOMY = 0.3  # inches: a lower picture has no room for a scale bar and letters
 """Inches: margins, between columns, between images and error maps, for the numbers under a row."""
+
+_ROOMY = 0.3  # inches: a lower picture has no room for a scale bar and letters
 
 
 @dataclass(frozen=True, slots=True)
