@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 
@@ -64,6 +66,29 @@ def test_alpha_as_published(metric: str, published: float) -> None:
     assert found.low < found.value <= found.high <= 1
 
 
+@pytest.mark.parametrize("metric", ["nominal", "ordinal", "interval"])
+def test_alpha_by_its_definition(metric: str) -> None:
+    """1 - D_o / D_e, summed over every pair of ratings within units and of all (Krippendorff 2019)."""
+    rng = np.random.default_rng(7)
+    ratings = rng.integers(1, 6, (5, 30)).astype(float)
+    ratings[rng.random(ratings.shape) < 0.2] = NAN
+    units = [unit[np.isfinite(unit)] for unit in ratings.T if np.isfinite(unit).sum() >= 2]
+    every = np.concatenate(units)
+
+    def delta(a: float, b: float) -> float:
+        if metric == "ordinal":
+            between = ((every >= min(a, b)) & (every <= max(a, b))).sum()
+            return float(between - ((every == a).sum() + (every == b).sum()) / 2) ** 2
+        return float(a != b) if metric == "nominal" else (a - b) ** 2
+
+    def disagreement(values: np.ndarray) -> float:
+        return sum(delta(a, b) for a, b in permutations(values, 2)) / (len(values) - 1)
+
+    seen, chance = sum(map(disagreement, units)), disagreement(every)
+    found = krippendorff_alpha(ratings, metric=metric)  # type: ignore[arg-type]  parametrised
+    assert found.value == pytest.approx(1 - seen / chance, abs=1e-12)
+
+
 def test_alpha_of_two_raters_with_a_gap() -> None:
     """Made by the package krippendorff 0.9.0; nominal by hand: 1 - 7 * 2 / (64 - 18)."""
     ratings = np.array([[1, 2, 3, 3, NAN], [1, 2, 3, 4, 5]])
@@ -96,6 +121,27 @@ def test_intraclass_correlations_as_published() -> None:
     assert icc(gapped) == found
     with pytest.raises(InputError):
         icc(SIX_TARGETS[:1])
+
+
+def test_intraclass_correlations_are_those_of_an_analysis_of_variance() -> None:
+    """Mean squares by least squares on raters and targets; Shrout and Fleiss's equations."""
+    fit = pytest.importorskip("statsmodels.api", reason="the oracle is statsmodels")
+    rng = np.random.default_rng(5)
+    k, n = 4, 12
+    x = rng.normal(size=(k, n)) + 2 * rng.normal(size=n) + rng.normal(size=(k, 1))
+    rater, target = (np.ravel(i) for i in np.indices(x.shape))
+    by_rater, by_target = np.eye(k)[rater], np.eye(n)[target]
+
+    def residual(*design: np.ndarray) -> float:
+        return float(fit.OLS(x.ravel(), np.concatenate(design, axis=1)).fit().ssr)
+
+    rest = residual(by_rater, by_target[:, 1:])
+    jms, bms = (residual(by_target) - rest) / (k - 1), (residual(by_rater) - rest) / (n - 1)
+    ems = rest / ((k - 1) * (n - 1))
+    found = icc(x)
+    assert found.single == pytest.approx((bms - ems) / (bms + (k - 1) * ems + k * (jms - ems) / n), abs=1e-12)
+    assert found.consistency == pytest.approx((bms - ems) / (bms + (k - 1) * ems), abs=1e-12)
+    assert found.mean_of_all == pytest.approx((bms - ems) / (bms + (jms - ems) / n), abs=1e-12)
 
 
 def scores(value: list[float], repeat: list[int], case: list[int], *, kind: str = "scale") -> AnswerTable:
