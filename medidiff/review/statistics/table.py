@@ -63,6 +63,12 @@ class AnswerTable:
         """(n,): whether the reader could judge."""
         return np.isfinite(self.value)
 
+    @property
+    def unit(self) -> Whole:
+        """(n,): what was looked at: the same number for the same case and arms."""
+        arms = len(self.arms) + 1
+        return (self.case * arms + self.first) * arms + self.second + 1
+
     def where(self, kept: NDArray[np.bool_]) -> AnswerTable:
         """The answers where `kept`, (n,), is true; readers, cases and arms keep their places."""
         columns = ("reader", "case", "first", "second", "value", "repeat", "side_a", "seconds")

@@ -44,10 +44,8 @@ def agreement(judged: AnswerTable, *, level: float) -> dict[str, Any] | None:
 
 def first_ratings(judged: AnswerTable) -> Floats:
     """(readers, units): each reader's first answer to each case and arm or pair, NaN where there is none."""
-    arms = len(judged.arms) + 1
-    unit = (judged.case * arms + judged.first) * arms + judged.second + 1
     _, i = np.unique(judged.reader, return_inverse=True)
-    _, j = np.unique(unit, return_inverse=True)
+    _, j = np.unique(judged.unit, return_inverse=True)
     ratings = np.full((int(i.max()) + 1, int(j.max()) + 1), np.nan)
     for k in np.argsort(judged.repeat, kind="stable")[::-1]:
         ratings[i[k], j[k]] = judged.value[k]

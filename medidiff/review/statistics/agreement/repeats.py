@@ -77,6 +77,5 @@ def within_reader(table: AnswerTable, *, level: float = 0.95) -> Within:
 
 def _groups(table: AnswerTable) -> NDArray[np.int64]:
     """(n,): the same number for the same reader, case and arms."""
-    arms = len(table.arms) + 1
-    pair = table.first * arms + table.second + 1
-    return (table.reader * len(table.cases) + table.case) * arms * arms + pair
+    units = len(table.cases) * (len(table.arms) + 1) ** 2
+    return table.reader * units + table.unit
