@@ -140,6 +140,16 @@ def test_runs_may_be_given_one_by_one(here: Path, said: Callable[..., Any]) -> N
         assert {case.run for case in cases} == {"../run", "../run2"}
 
 
+def test_runs_that_are_left_out_are_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = [f"run{k}" for k in range(9)]
+    for run in runs:
+        shutil.copytree(here / "run", here / run)
+    assert main(["review", "new", "s", "--run", *runs, "--arms", "tv,diffusion", "--quiet"]) == 0
+    assert "the first 7 of 9 runs" in capsys.readouterr().err
+    assert main(["review", "new", "t", "--run", *runs, "--arms", "tv,diffusion", "--cases", "8"]) == 0
+    assert not capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [

@@ -115,7 +115,10 @@ def _new(arguments: Namespace, terminal: Terminal) -> int:
         training=arguments.training,
         window=_WINDOWS.get(arguments.window),
     )
-    if len(arguments.runs) < arguments.cases + arguments.training:
+    wanted, given = arguments.cases + arguments.training, len(arguments.runs)
+    if given > wanted:
+        terminal.warn(f"the first {wanted} of {given} runs are in it: more --cases take more")
+    if given < wanted:
         terminal.warn("several cases are blocks of one scan: they are not independent, intervals too narrow")
     text = f"{path}\nDecide what it asks, then: medidiff review freeze {arguments.study}"
     terminal.result(text, {"protocol": str(path)})
