@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from medidiff.atomic import writable, writing_file
+from medidiff.errors import InputError, OutputError
 from medidiff.review.design.protocol import Protocol
 from medidiff.review.presentation import CANNOT, TIE, choices
 from medidiff.review.store import Head, Reading, Row
 from medidiff.review.study import Study
-from medidiff.runs.plain import to_plain, write_json
+from medidiff.runs.plain import read_json, to_plain, write_json
 from medidiff.runs.report import NOTICE
 
 ANSWERS_CSV, ANSWERS_JSON, DICTIONARY = "answers.csv", "answers.json", "dictionary.json"
+SCHEMA = "medidiff.review.answers/1"
 _HIDDEN = ("side_a", "side_b", "preferred")
 _FORMULA = ("=", "+", "-", "@", "\t")
 
@@ -74,16 +76,18 @@ class Export:
 
 
 def export_study(study: Study, folder: Path | None = None) -> Export:
-    """Write the three files into `folder` (default: the study's), each whole or not at all."""
+    """Write the three files into `folder` (default: the study's), each whole or not at all.
+
+    An earlier export is replaced; raises OutputError for other files of these names, and for a folder that
+    cannot be written.
+    """
     folder = folder or study.folder
-    with writable(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    prepare_folder(folder, (ANSWERS_JSON, ANSWERS_CSV, DICTIONARY), SCHEMA)
     with study.log.reading() as now:
         blinded, head = not now.rows("unblind"), now.head()
         answers = answer_rows(study.protocol, now)
         events = [_event(row) for row in now.rows("event")]
     names = [column.name for column in columns(study.protocol)]
-    _write_csv(folder / ANSWERS_CSV, names, answers)
     facts = {
         "title": study.protocol.title,
         "protocol_sha256": study.digest,
@@ -92,11 +96,36 @@ def export_study(study: Study, folder: Path | None = None) -> Export:
         "head": str(head),
         "rows": head.count,
     }
-    head_lines = {"schema": "medidiff.review.answers/1", "notice": NOTICE, **facts}
+    head_lines = {"schema": SCHEMA, "notice": NOTICE, **facts}
     write_json(folder / ANSWERS_JSON, {**head_lines, "answers": answers, "events": events})
+    _write_csv(folder / ANSWERS_CSV, names, answers)
     write_json(folder / DICTIONARY, to_plain(_dictionary(study.protocol, blinded=blinded)))
     files = tuple(folder / name for name in (ANSWERS_CSV, ANSWERS_JSON, DICTIONARY))
     return Export(files, len(answers), blinded, head)
+
+
+def prepare_folder(folder: Path, names: Sequence[str], schema: str) -> None:
+    """Make the folder for these files, where the first, JSON of that schema, tells whose the others are.
+
+    OutputError where one is there that was not written with it.
+    """
+    there = [name for name in names if (folder / name).exists()]
+    if there and not _has_schema(folder / names[0], schema):
+        raise OutputError(
+            f"output {there[0]}",
+            expected="no file of that name, or that of an earlier export",
+            got="another one",
+            fix="Choose another --out.",
+        )
+    with writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def _has_schema(path: Path, schema: str) -> bool:
+    try:
+        return read_json(path).get("schema") == schema
+    except InputError:
+        return False
 
 
 def answer_rows(protocol: Protocol, now: Reading) -> list[dict[str, Any]]:

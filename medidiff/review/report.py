@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from medidiff.atomic import writable, writing_file
+from medidiff.atomic import writing_file
 from medidiff.errors import InputError
 from medidiff.review.design.protocol import Protocol
-from medidiff.review.export import answer_rows
+from medidiff.review.export import answer_rows, prepare_folder
 from medidiff.review.presentation import CANNOT, TIE
 from medidiff.review.statistics import AnswerTable, Plan, study_figure, summarise
+from medidiff.review.statistics.summary import SCHEMA
 from medidiff.review.store import Reading
 from medidiff.review.study import Study
 from medidiff.runs.figures import png_bytes
@@ -95,19 +96,22 @@ def _late_answers(now: Reading) -> tuple[str, ...]:
 
 
 def write_statistics(study: Study, folder: Path | None = None) -> dict[str, Any]:
-    """Write `statistics.json` and its picture into `folder` (default: the study's); the same numbers back."""
+    """Write `statistics.json` and its picture into `folder` (default: the study's); the same numbers back.
+
+    Earlier statistics are replaced; raises OutputError for other files of these names, and for a folder that
+    cannot be written; InputError while the study is blinded, and where no answer can be used.
+    """
     table, folder = answer_table(study), folder or study.folder
     with study.log.reading() as now:
         head, late = now.head(), _late_answers(now)
     plan = plan_of(study.protocol)
     facts = {"title": study.protocol.title, "protocol_sha256": study.digest, "head": str(head)}
     found = {**summarise(table, replace(plan, remarks=(*plan.remarks, *late))), "study": facts}
-    with writable(folder):
-        folder.mkdir(parents=True, exist_ok=True)
     picture = png_bytes(study_figure(found))
+    prepare_folder(folder, (STATISTICS, FIGURE), SCHEMA)
+    write_json(folder / STATISTICS, found)
     with writing_file(folder / FIGURE) as temporary:
         temporary.write_bytes(picture)
-    write_json(folder / STATISTICS, found)
     return found
 
 

@@ -92,6 +92,23 @@ def test_a_study_from_draft_to_statistics(here: Path, said: Callable[..., Any]) 
     assert "unblinded" in said(3, "unblind", "s", "--reason", "once more")
 
 
+def test_only_earlier_results_of_a_study_are_replaced(here: Path, said: Callable[..., Any]) -> None:
+    draft(here, said)
+    said(0, "freeze", "s")
+    read_all(here / "s", "R01")
+    said(0, "unblind", "s", "--reason", "all readers are done")
+    (here / "run" / "figure.png").write_bytes(b"of a reconstruction")
+    (here / "own").mkdir()
+    (here / "own" / "answers.csv").write_text("somebody's")
+    before = {path: path.read_bytes() for path in (*here.glob("run/*"), *here.glob("own/*"))}
+    assert "output figure.png" in said(5, "stats", "s", "--out", "run")
+    assert "output answers.csv" in said(5, "export", "s", "--out", "own")
+    assert {path: path.read_bytes() for path in (*here.glob("run/*"), *here.glob("own/*"))} == before
+    for _ in range(2):
+        said(0, "export", "s", "--out", "out")
+        said(0, "stats", "s", "--out", "out")
+
+
 def tamper(here: Path, statement: str) -> None:
     """Change the database of study `s` by hand, and put its triggers back."""
     with sqlite3.connect(here / "s" / "study.sqlite") as connection:
