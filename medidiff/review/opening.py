@@ -58,8 +58,8 @@ def freeze_study(
     """Freeze a study: copy its images without identity, make its key and database, and open it.
 
     images: where the protocol's relative places start (default: the study's folder). Raises InputError for
-    a study that was frozen before, a protocol that is none, images that do not fit together, a folder on a
-    network file system; OutputError when it cannot be written.
+    a study that was frozen before, a folder with another's database, a protocol that is none, images that do
+    not fit together, a folder on a network file system; OutputError when it cannot be written.
     """
     folder = Path(folder)
     protocol, digest = read_protocol(folder)
@@ -69,6 +69,13 @@ def freeze_study(
             expected="one that is not frozen",
             got="a frozen one",
             fix="A frozen study is never changed: start a new one with 'medidiff review new'.",
+        )
+    if (folder / DATABASE).exists():
+        raise InputError(
+            "study",
+            expected="a folder without a database",
+            got=f"{DATABASE} of another study",
+            fix=f"Copy {PROTOCOL} alone into a new folder, and freeze that.",
         )
     rehearse_files(folder)
     refuse_network(folder / DATABASE)

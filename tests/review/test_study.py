@@ -136,6 +136,17 @@ def test_freezing_removes_what_an_interrupted_one_left_and_nothing_else(draft: P
     assert left.name not in [path.name for path in (study.folder / IMAGES).iterdir()]
 
 
+def test_beside_the_database_of_another_study_nothing_is_frozen(draft: Path, study: Study) -> None:
+    """As in a copy of a frozen study whose manifest was removed, to change its protocol."""
+    study.log.close()
+    (draft / MANIFEST).unlink()
+    before = sorted(draft.rglob("*"))
+    with pytest.raises(InputError) as error:
+        freeze_study(draft)
+    assert error.value.got == "study.sqlite of another study"
+    assert sorted(draft.rglob("*")) == before
+
+
 def test_what_helps_a_damaged_study_is_told(draft: Path, study: Study) -> None:
     """Running a reconstruction again, which helps a damaged run folder, does not."""
     (draft / MANIFEST).write_text("[]")
