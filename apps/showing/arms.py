@@ -44,16 +44,21 @@ def error_maps(arms: Sequence[Arm], reference: Volume) -> list[Overlay]:
     """For each arm the absolute error against the reference, over that arm; none over the reference."""
     whole = reference.digest()
     return [
-        Overlay(ERROR, error_map(digest, whole, arm.volume, reference), "heat", of=place)
+        Overlay(ERROR, error_map(digest, whole, arm.volume, reference, arm.label), "heat", of=place)
         for place, arm in enumerate(arms)
         if (digest := arm.volume.digest()) != whole
     ]
 
 
 @st.cache_resource(show_spinner=False, max_entries=_KEPT, ttl=_SECONDS)
-def error_map(image: str, reference: str, _image: Volume, _reference: Volume) -> Volume:
-    """|image - reference| of the volumes with these digests, canonical; InputError on different grids."""
-    seen, truth = _on_one_grid(_image, _reference)
+def error_map(
+    image: str, reference: str, _image: Volume, _reference: Volume, _label: str = "image"
+) -> Volume:
+    """|image - reference| of the volumes with these digests, canonical.
+
+    InputError on different grids, which calls the image by its label.
+    """
+    seen, truth = _on_one_grid(_image, _reference, _label)
     return replace(seen, array=np.abs(seen.array - truth.array), origin="", notes=())
 
 
@@ -76,9 +81,9 @@ def frame_of(volume: Volume) -> str:
     return state.hexdigest()[:6]
 
 
-def _on_one_grid(image: Volume, reference: Volume) -> tuple[Volume, Volume]:
+def _on_one_grid(image: Volume, reference: Volume, label: str = "image") -> tuple[Volume, Volume]:
     """Both in the canonical orientation; InputError unless they lie on one grid."""
-    seen, truth = on_one_grid([("image", image), ("reference", reference)], images=2)
+    truth, seen = on_one_grid([("the reference", reference), (label, image)], images=2)
     return seen, truth
 
 

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 import nibabel
 import numpy as np
 import pytest
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+
+from ..dicoms import CANARY, write_slice
+from .conftest import zipped
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Request, WebSocket
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 pytest.importorskip("streamlit", reason="needs the extra [apps]")
 
-CANARY, NUMBER = "CANARY^ZX81", "98765432123"
+NUMBER = "98765432123"
 WAIT_MS = 120_000
 _WORDS = ("canary", "zx81", NUMBER, "19370426")
 _SECRETS = (CANARY, f"{CANARY}.nii.gz", f"{CANARY}.zip", "CANARY-ID-77", NUMBER)
@@ -100,35 +101,25 @@ def slices() -> dict[str, bytes]:
     y, x = np.mgrid[:32, :32] - 16
     plane = np.where(x**2 + y**2 < 100, 40, -1000).astype("<i2")
     files = {}
+    named = ("PatientComments", "StudyDescription", "SeriesDescription", "InstitutionName")
     for k in range(3):
-        header = Dataset()
-        header.file_meta, header.preamble = FileMetaDataset(), b"\0" * 128
-        header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        header.SOPClassUID, header.SOPInstanceUID = CTImageStorage, f"1.2.{NUMBER}.{k}"
-        header.SeriesInstanceUID, header.StudyInstanceUID = f"1.2.{NUMBER}.9", f"1.2.{NUMBER}.8"
-        header.FrameOfReferenceUID = f"1.2.{NUMBER}.7"
-        for name in ("PatientName", "PatientComments", "StudyDescription", "SeriesDescription"):
-            setattr(header, name, CANARY)
-        header.PatientID, header.InstitutionName, header.PatientBirthDate = "CANARY-ID-77", CANARY, "19370426"
-        header.Modality, header.ImageType = "CT", ["ORIGINAL", "PRIMARY", "AXIAL"]
-        header.ImagePositionPatient, header.ImageOrientationPatient = [0, 0, 2 * k], [1, 0, 0, 0, 1, 0]
-        header.PixelSpacing, header.SliceThickness, header.Rows, header.Columns = [1, 1], 2, 32, 32
-        header.SamplesPerPixel, header.PhotometricInterpretation = 1, "MONOCHROME2"
-        header.BitsAllocated, header.BitsStored, header.HighBit, header.PixelRepresentation = 16, 16, 15, 1
-        header.RescaleSlope, header.RescaleIntercept, header.PixelData = 1, 0, plane.tobytes()
-        header["PixelData"].VR = "OW"
         buffer = io.BytesIO()
-        header.save_as(buffer, enforce_file_format=True)
+        write_slice(
+            buffer,
+            plane,
+            **dict.fromkeys(named, CANARY),
+            PatientBirthDate="19370426",
+            SOPInstanceUID=f"1.2.{NUMBER}.{k}",
+            SeriesInstanceUID=f"1.2.{NUMBER}.9",
+            StudyInstanceUID=f"1.2.{NUMBER}.8",
+            FrameOfReferenceUID=f"1.2.{NUMBER}.7",
+            ImagePositionPatient=[0, 0, 2 * k],
+            PixelSpacing=[1, 1],
+            SliceThickness=2,
+            RescaleIntercept=0,
+        )
         files[f"{CANARY}/{CANARY}-{k}.dcm"] = buffer.getvalue()
     return files
-
-
-def packed(files: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return buffer.getvalue()
 
 
 def nifti() -> bytes:
@@ -199,8 +190,8 @@ def test_nothing_that_the_app_writes_prints_or_sends_names_the_patient(
     own_scan(page, server.url)
     for name, content in {  # each is refused
         f"{CANARY}.nii.gz": nifti()[:100],
-        f"{CANARY}.zip": packed({f"{CANARY}/{CANARY}.dcm": CANARY.encode() * 40}),
-        f"{CANARY}-links.zip": packed({f"../{CANARY}": b"1"}),
+        f"{CANARY}.zip": zipped({f"{CANARY}/{CANARY}.dcm": CANARY.encode() * 40}),
+        f"{CANARY}-links.zip": zipped({f"../{CANARY}": b"1"}),
     }.items():
         give(page, name, content)
         # What the run before drew stays until this one ends; a file given during an upload cancels it.
@@ -210,7 +201,7 @@ def test_nothing_that_the_app_writes_prints_or_sends_names_the_patient(
         complaint.first.wait_for(state="detached", timeout=WAIT_MS)
         viewer.wait_for(timeout=WAIT_MS)
     own_scan(page, server.url)
-    give(page, f"{CANARY}.zip", packed(slices()))
+    give(page, f"{CANARY}.zip", zipped(slices()))
     viewer.wait_for(timeout=WAIT_MS)
     for name in ("Total variation", "Diffusion"):
         page.get_by_role("button", name=name, exact=True).click()
@@ -275,8 +266,8 @@ def test_a_bug_tells_its_place_and_no_name(
     ("name", "content"),
     [
         ("a.nii.gz", gzip.compress(b"x" * 999 + CANARY.encode())),
-        ("a.zip", packed({"b.nii.gz": gzip.compress(CANARY.lower().encode())})),
-        ("b.zip", packed({f"{CANARY}/a": b"x"})),
+        ("a.zip", zipped({"b.nii.gz": gzip.compress(CANARY.lower().encode())})),
+        ("b.zip", zipped({f"{CANARY}/a": b"x"})),
         ("a.log", b"x" + base64.b64encode(b"ab" + CANARY.encode() + b"cd")),
         ("a.json", hashlib.sha256(CANARY.encode()).hexdigest().encode()),
         ("a.bin", b"x" + "Canary".encode("utf-16-le")),
@@ -290,6 +281,6 @@ def test_the_search_finds_what_is_planted(name: str, content: bytes, tmp_path: P
 
 
 def test_the_search_finds_the_patient_in_the_input() -> None:
-    words = set(found(packed(slices())))
+    words = set(found(zipped(slices())))
     assert {"canary", "zx81", NUMBER, "19370426"} <= words
     assert "canary" in found(nifti())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import zipfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +14,11 @@ import pytest
 
 pytest.importorskip("streamlit", reason="the app needs pip install 'medidiff[apps]'")
 
-import pydicom
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
-
 import medidiff
 from medidiff.io.volume import Volume
+
+from ..dicoms import write_slice
+from .conftest import zipped
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -44,35 +42,24 @@ def dicom(slices: range, series: int) -> dict[str, bytes]:
     demo = medidiff.demo_volume("ct")
     files = {}
     for k in slices:
-        meta = FileMetaDataset()
-        meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID = CTImageStorage, ExplicitVRLittleEndian
-        meta.MediaStorageSOPInstanceUID = f"1.2.3.{series}.{k + 1}"
-        image = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
-        image.SOPClassUID, image.SOPInstanceUID = CTImageStorage, meta.MediaStorageSOPInstanceUID
-        image.PatientName, image.PatientID, image.Modality = NAME, NAME, "CT"
-        image.StudyInstanceUID, image.SeriesInstanceUID = "1.2.3", f"1.2.3.{series}"
-        image.FrameOfReferenceUID, image.SeriesNumber, image.InstanceNumber = "1.2.3.9", series, k + 1
-        image.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-        image.ImagePositionPatient = [0, 0, 2.5 * k]
-        image.PixelSpacing, image.SliceThickness = [1.4, 1.4], 2.5
-        pixels = demo.array[k, ::2, ::2].astype(np.int16)
-        image.Rows, image.Columns = pixels.shape
-        image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
-        image.BitsAllocated, image.BitsStored, image.HighBit, image.PixelRepresentation = 16, 16, 15, 1
-        image.RescaleSlope, image.RescaleIntercept, image.RescaleType = 1, 0, "HU"
-        image.PixelData = pixels.tobytes()
         buffer = io.BytesIO()
-        pydicom.dcmwrite(buffer, image, enforce_file_format=True)
+        write_slice(
+            buffer,
+            demo.array[k, ::2, ::2].astype(np.int16),
+            PatientName=NAME,
+            PatientID=NAME,
+            SeriesDescription=None,
+            SOPInstanceUID=f"1.2.3.{series}.{k + 1}",
+            SeriesInstanceUID=f"1.2.3.{series}",
+            SeriesNumber=series,
+            InstanceNumber=k + 1,
+            ImagePositionPatient=[0, 0, 2.5 * k],
+            PixelSpacing=[1.4, 1.4],
+            SliceThickness=2.5,
+            RescaleIntercept=0,
+        )
         files[f"{NAME}/{series}/{k}.dcm"] = buffer.getvalue()
     return files
-
-
-def zipped(files: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
 
 
 def header_of(*shape: int) -> bytes:

@@ -14,7 +14,6 @@ import socket
 import subprocess
 import sys
 import time
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +25,7 @@ from medidiff.errors import InputError
 from medidiff.io import Volume
 from medidiff.runs.jobs import Job, read_job, start_job
 
-from .conftest import free_port
+from .conftest import free_port, zipped
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -161,19 +160,11 @@ def header_of(*shape: int) -> bytes:
     return header.binaryblock + b"\0" * 104
 
 
-def zip_of_zeros() -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for n in range(3):
-            archive.writestr(f"{n}", b"\0" * (100 << 20))
-    return packed.getvalue()
-
-
 BOMBS = {
     "header of 100 GB": header_of(30000, 30000, 60),
     "packed header": gzip.compress(header_of(30000, 30000, 60)),
     "gzip": gzip.compress(header_of(512, 512, 600) + b"\0" * (300 << 20), 1),
-    "zip": zip_of_zeros(),
+    "zip": zipped(dict.fromkeys("012", b"\0" * (100 << 20))),
 }
 NO_IMAGES = {"empty": b"", "picture": b"GIF89a" + b"\0" * 100}
 
@@ -244,11 +235,8 @@ def test_an_upload_becomes_the_volume_it_holds(tmp_path: Path) -> None:
     given = Volume.from_array(20.0 * np.arange(-50, 10).reshape(3, 4, 5), spacing_mm=(2.5, 1.5, 1.25))
     given.write(tmp_path / "a.nii.gz")
     plain = (tmp_path / "a.nii.gz").read_bytes()
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("Canary^Zx81/a.nii.gz", plain)
-        archive.writestr("__MACOSX/._a.nii.gz", b"x")
-    for content in (plain, gzip.decompress(plain), packed.getvalue()):
+    packed = zipped({"Canary^Zx81/a.nii.gz": plain, "__MACOSX/._a.nii.gz": b"x"})
+    for content in (plain, gzip.decompress(plain), packed):
         found = volume_from_upload(Given(content))
         assert found.digest() == given.digest()
         assert not any("anary" in note for note in found.notes)

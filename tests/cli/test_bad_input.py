@@ -10,10 +10,10 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from medidiff.cli.main import main
+
+from ..dicoms import write_slice
 
 _SIDE = 32
 
@@ -45,35 +45,26 @@ def _sheared() -> np.ndarray:
     return affine
 
 
-def _dicom(path: Path, positions: tuple[float, ...]) -> Path:
+def _dicom(path: Path, positions: tuple[float, ...], series: str = "1.2.9") -> Path:
     path.mkdir()
+    plane = _body()[:, :, 0].astype("<i2")
     for number, z in enumerate(positions):
-        header = Dataset()
-        header.file_meta, header.preamble = FileMetaDataset(), b"\0" * 128
-        header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        header.SOPClassUID, header.SOPInstanceUID = CTImageStorage, f"1.2.3.{number}"
-        header.PatientName, header.Modality, header.SeriesInstanceUID = "CANARY^ZX81", "CT", "1.2.9"
-        header.ImagePositionPatient, header.ImageOrientationPatient = [0, 0, z], [1, 0, 0, 0, 1, 0]
-        header.PixelSpacing, header.SliceThickness = [1, 1], 2
-        header.Rows = header.Columns = _SIDE
-        header.SamplesPerPixel, header.PhotometricInterpretation = 1, "MONOCHROME2"
-        header.BitsAllocated, header.BitsStored, header.HighBit, header.PixelRepresentation = 16, 16, 15, 1
-        header.RescaleSlope, header.RescaleIntercept = 1, 0
-        header.PixelData = _body()[:, :, 0].astype("<i2").tobytes()
-        header["PixelData"].VR = "OW"
-        header.save_as(path / f"{number}.dcm", enforce_file_format=True)
+        write_slice(
+            path / f"{number}.dcm",
+            plane,
+            SOPInstanceUID=f"1.2.3.{number}",
+            SeriesInstanceUID=series,
+            ImagePositionPatient=[0, 0, z],
+            PixelSpacing=[1, 1],
+            SliceThickness=2,
+            RescaleIntercept=0,
+        )
     return path
 
 
 def _two_series(path: Path) -> Path:
     _dicom(path, (0, 2, 4))
-    _dicom(path / "more", (0, 2, 4))
-    for file in (path / "more").iterdir():
-        import pydicom
-
-        header = pydicom.dcmread(file)
-        header.SeriesInstanceUID = "1.2.10"
-        header.save_as(file)
+    _dicom(path / "more", (0, 2, 4), "1.2.10")
     return path
 
 

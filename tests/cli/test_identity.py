@@ -10,16 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from medidiff.cli.main import main
 
-CANARY = "CANARY^ZX81"
+from ..dicoms import CANARY, write_slice
+
 BIRTH, STUDY, NUMBER = "19370426", "20240229", "98765432123"
 """Dates and a number that nothing else in a run folder holds."""
 
 _SIDE = 32
+_NAMED = (
+    *("PatientName", "PatientID", "OtherPatientIDs", "PatientComments", "AccessionNumber"),
+    *("StudyID", "StudyDescription", "SeriesDescription", "ProtocolName", "ImageComments"),
+    *("InstitutionName", "ReferringPhysicianName", "OperatorsName", "StationName"),
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR")  # a name where a code belongs
 
@@ -29,30 +33,23 @@ def _series(folder: Path) -> Path:
     folder.mkdir()
     y, x = np.mgrid[:_SIDE, :_SIDE] - _SIDE / 2
     plane = np.where(x**2 + y**2 < 100, 40, -1000).astype("<i2")
+    named = dict.fromkeys(_NAMED, CANARY) | dict.fromkeys(("StudyDate", "SeriesDate"), STUDY)
     for k in range(3):
-        header = Dataset()
-        header.file_meta, header.preamble = FileMetaDataset(), b"\0" * 128
-        header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        header.SOPClassUID, header.SOPInstanceUID = CTImageStorage, f"1.2.{NUMBER}.{k}"
-        header.SeriesInstanceUID, header.StudyInstanceUID = f"1.2.{NUMBER}.9", f"1.2.{NUMBER}.8"
-        header.FrameOfReferenceUID = f"1.2.{NUMBER}.7"
-        for name in ("PatientName", "PatientID", "OtherPatientIDs", "PatientComments", "AccessionNumber"):
-            setattr(header, name, CANARY)
-        for name in ("StudyID", "StudyDescription", "SeriesDescription", "ProtocolName", "ImageComments"):
-            setattr(header, name, CANARY)
-        for name in ("InstitutionName", "ReferringPhysicianName", "OperatorsName", "StationName"):
-            setattr(header, name, CANARY)
-        header.PatientBirthDate, header.StudyDate, header.SeriesDate = BIRTH, STUDY, STUDY
-        header.Modality, header.ImageType = "CT", ["ORIGINAL", "PRIMARY", CANARY]
-        header.ImagePositionPatient, header.ImageOrientationPatient = [0, 0, 2 * k], [1, 0, 0, 0, 1, 0]
-        header.PixelSpacing, header.SliceThickness = [1, 1], 2
-        header.Rows = header.Columns = _SIDE
-        header.SamplesPerPixel, header.PhotometricInterpretation = 1, "MONOCHROME2"
-        header.BitsAllocated, header.BitsStored, header.HighBit, header.PixelRepresentation = 16, 16, 15, 1
-        header.RescaleSlope, header.RescaleIntercept = 1, 0
-        header.PixelData = plane.tobytes()
-        header["PixelData"].VR = "OW"
-        header.save_as(folder / f"{CANARY}-{k}.dcm", enforce_file_format=True)
+        write_slice(
+            folder / f"{CANARY}-{k}.dcm",
+            plane,
+            **named,
+            PatientBirthDate=BIRTH,
+            ImageType=["ORIGINAL", "PRIMARY", CANARY],
+            SOPInstanceUID=f"1.2.{NUMBER}.{k}",
+            SeriesInstanceUID=f"1.2.{NUMBER}.9",
+            StudyInstanceUID=f"1.2.{NUMBER}.8",
+            FrameOfReferenceUID=f"1.2.{NUMBER}.7",
+            ImagePositionPatient=[0, 0, 2 * k],
+            PixelSpacing=[1, 1],
+            SliceThickness=2,
+            RescaleIntercept=0,
+        )
     (folder / "notes.txt").write_text(CANARY)  # passed over, and said so without its name
     return folder
 

@@ -8,56 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+
+from ..dicoms import write_slice as _write_slice
 
 WriteSlice = Callable[..., Path]
-CANARY = "CANARY^ZX81"
-
-
-def _write_slice(
-    path: Path, stored: np.ndarray, *, syntax: str = ExplicitVRLittleEndian, **tags: Any
-) -> Path:
-    """One CT slice of 16-bit stored values; `tags` add to or replace what it says, None leaves one out."""
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = syntax
-    meta.MediaStorageSOPClassUID = CTImageStorage
-    meta.MediaStorageSOPInstanceUID = "1.2.3.4"
-    header = Dataset()
-    header.file_meta, header.preamble = meta, b"\0" * 128
-    values = {
-        "SOPClassUID": CTImageStorage,
-        "SOPInstanceUID": "1.2.3.4",
-        "PatientName": CANARY,
-        "PatientID": "CANARY-ID-77",
-        "SeriesDescription": "CANARY-DESCRIPTION",
-        "Modality": "CT",
-        "SeriesInstanceUID": "1.2.9",
-        "SeriesNumber": 3,
-        "FrameOfReferenceUID": "1.2.8",
-        "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],
-        "PixelSpacing": [0.9, 0.7],
-        "SliceThickness": 5,
-        "ImagePositionPatient": [-10, -20, 0],
-        "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
-        "Rows": stored.shape[0],
-        "Columns": stored.shape[1],
-        "SamplesPerPixel": 1,
-        "PhotometricInterpretation": "MONOCHROME2",
-        "BitsAllocated": 16,
-        "BitsStored": 16,
-        "HighBit": 15,
-        "PixelRepresentation": int(stored.dtype.kind == "i"),
-        "RescaleSlope": 1,
-        "RescaleIntercept": -1024,
-        "PixelData": stored.tobytes(),
-    }
-    for name, value in {**values, **tags}.items():
-        if value is not None:
-            setattr(header, name, value)
-    header["PixelData"].VR = "OW"
-    header.save_as(path, enforce_file_format=True)
-    return path
 
 
 @pytest.fixture(scope="session")

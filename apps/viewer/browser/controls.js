@@ -84,10 +84,10 @@ function field(state, text, label, read, write, step) {
   input.addEventListener("change", () => {
     const value = input.valueAsNumber;
     if (Number.isFinite(value)) write(value);
-    refreshControls(state);
+    input.value = String(read()); // what was taken of it
   });
   state.refresh.push(() => {
-    if (!input.matches(":focus") || !input.validity.valid) input.value = String(read());
+    if (!input.matches(":focus")) input.value = String(read()); // cine must not take a half-typed number away
   });
   wrap.append(input);
   return wrap;

@@ -67,12 +67,15 @@ function paneTitle(state, pane) {
 }
 
 function whoText(state, pane) {
-  const { case: name, frame } = state.arms[pane.arm];
   const number = state.data.presentation;
   const rows = [paneTitle(state, pane)];
   if (state.data.blinded && number !== null) rows.push(`Presentation ${number}`);
-  if (name) rows.push(`Case ${name}`);
-  if (frame) rows.push(`Frame ${frame}`);
+  for (const [word, key] of [["Case", "case"], ["Frame", "frame"]]) {
+    // Of every image in the pane: two of one grid may be of two cases.
+    const shown = [pane.arm, pane.minus, pane.other].filter((arm) => arm !== null);
+    const named = new Set(shown.map((arm) => state.arms[arm][key]));
+    for (const one of named) if (one) rows.push(`${word} ${one}`);
+  }
   return rows.join("\n");
 }
 

@@ -18,7 +18,6 @@ function makeState(root, data) {
     stop: new AbortController(),
     touches: new Map(),
     panes: [],
-    drags: null,
     drag: null,
     hover: null,
     travel: 0,

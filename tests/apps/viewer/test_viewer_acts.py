@@ -119,6 +119,24 @@ def test_cine_runs_and_stops(plain) -> None:
     assert plain.state("s.cross[2]") == stopped
 
 
+def test_a_number_can_be_typed_while_cine_runs(plain) -> None:
+    """What is half typed stays; what was taken is shown, also where it is another number."""
+    entry = plain.root.get_by_label("Window width", exact=True)
+    plain.root.get_by_label("Slices a second").select_option("25")
+    plain.button("Play")
+    entry.fill("")
+    entry.press_sequentially("123", delay=100)
+    entry.press("Enter")
+    plain.button("Stop")
+    assert plain.state("s.width") == 123
+    entry.fill("-10")
+    entry.press("Enter")
+    assert (plain.state("s.width"), entry.input_value()) == (1, "1")
+    entry.fill("")
+    entry.press("Enter")
+    assert entry.input_value() == "1"
+
+
 def test_the_help_sheet_opens_and_closes(plain) -> None:
     plain.root.focus()
     plain.page.keyboard.press("?")

@@ -9,6 +9,15 @@ def test_labels_stand_in_the_panes_outside_blinded_reading(plain) -> None:
     assert plain.texts(0, "who") == "A  SECRET-fbp\nCase CASE-77\nFrame FRAME-9"
 
 
+def test_a_pane_of_two_cases_names_both(open_viewer) -> None:
+    """Swipe and difference show two images in one pane; two volumes of a person's own may be two cases."""
+    seen = open_viewer("?plain=1&cases=2")
+    seen.button("Swipe")
+    assert seen.texts(0, "who") == "A | B  swipe\nCase CASE-77\nCase CASE-78\nFrame FRAME-9"
+    seen.button("Difference")
+    assert seen.texts(1, "who") == "B − A  difference\nCase CASE-78\nCase CASE-77\nFrame FRAME-9"
+
+
 def test_blinded_panes_tell_only_letters_and_the_number(open_viewer) -> None:
     seen = open_viewer("?blinded=1")
     assert [seen.texts(i, "who") for i in (0, 1)] == ["A\nPresentation 3", "B\nPresentation 3"]

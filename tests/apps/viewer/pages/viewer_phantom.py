@@ -36,9 +36,10 @@ def volumes() -> tuple[Volume, ...]:
 
 a, b, heat, label = volumes()
 blinded = "blinded" in st.query_params
+second_case = "CASE-78" if "cases" in st.query_params else "CASE-77"
 overlays = (Overlay("heat map", heat, "heat", 1), Overlay("mask", label, "label"))
 view = show(
-    [Arm("SECRET-fbp", a, "CASE-77", "FRAME-9"), Arm("SECRET-tv", b, "CASE-77", "FRAME-9")],
+    [Arm("SECRET-fbp", a, "CASE-77", "FRAME-9"), Arm("SECRET-tv", b, second_case, "FRAME-9")],
     key="phantom",
     overlays=() if blinded or "plain" in st.query_params else overlays,
     window=(40, 400),
