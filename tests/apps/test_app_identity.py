@@ -262,21 +262,21 @@ def test_a_bug_tells_its_place_and_no_name(
     assert {name: what for name, what in found_in(tmp_path).items() if what} == {}
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("a.nii.gz", gzip.compress(b"x" * 999 + CANARY.encode())),
-        ("a.zip", zipped({"b.nii.gz": gzip.compress(CANARY.lower().encode())})),
-        ("b.zip", zipped({f"{CANARY}/a": b"x"})),
-        ("a.log", b"x" + base64.b64encode(b"ab" + CANARY.encode() + b"cd")),
-        ("a.json", hashlib.sha256(CANARY.encode()).hexdigest().encode()),
-        ("a.bin", b"x" + "Canary".encode("utf-16-le")),
-        ("a.png", b"\x89PNG\r\n\x1a\n" + b"\0\0\0\0zTXtT\0\0" + zlib.compress(CANARY.encode()) + b"crc"),
-        (f"{CANARY}.txt", b""),
-    ],
-)
-def test_the_search_finds_what_is_planted(name: str, content: bytes, tmp_path: Path) -> None:
-    (tmp_path / name).write_bytes(content)
+PLANTED = {
+    "a.nii.gz": gzip.compress(b"x" * 999 + CANARY.encode()),
+    "a.zip": zipped({"b.nii.gz": gzip.compress(CANARY.lower().encode())}),
+    "b.zip": zipped({f"{CANARY}/a": b"x"}),
+    "a.log": b"x" + base64.b64encode(b"ab" + CANARY.encode() + b"cd"),
+    "a.json": hashlib.sha256(CANARY.encode()).hexdigest().encode(),
+    "a.bin": b"x" + "Canary".encode("utf-16-le"),
+    "a.png": b"\x89PNG\r\n\x1a\n" + b"\0\0\0\0zTXtT\0\0" + zlib.compress(CANARY.encode()) + b"crc",
+    f"{CANARY}.txt": b"",
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_the_search_finds_what_is_planted(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(PLANTED[name])
     assert any(found_in(tmp_path).values())
 
 
