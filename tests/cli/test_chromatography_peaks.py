@@ -171,7 +171,7 @@ def test_index(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     [
         (("peaks", "absent.csv", "--out", "o"), 3),
         (("peaks", "run.csv", "--t0-s", "-1", "--out", "o"), 2),
-        (("peaks", "run.csv", "--t0-s", "900", "--out", "o"), 2),
+        (("peaks", "run.csv", "--t0-s", "900", "--out", "o"), 3),
         (("peaks", "run.csv", "--trace", "0", "--out", "o"), 2),
         (("peaks", "run.csv", "--trace", "2", "--out", "o"), 3),
         (("peaks", "run.csv", "--method", "absent.yaml", "--out", "o"), 3),
@@ -182,7 +182,7 @@ def test_index(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (("peaks", "run.csv", "--method", "blank.yaml", "--out", "o"), 2),
         (("peaks", "run.csv", "--manual", "9:5", "--out", "o"), 2),
         (("peaks", "run.csv", "--manual", "5", "--out", "o"), 2),
-        (("peaks", "run.csv", "--manual", "90:900", "--out", "o"), 2),
+        (("peaks", "run.csv", "--manual", "90:900", "--out", "o"), 3),
         (("peaks", "run.csv", "--manual", "90:99", "--manual", "95:120", "--out", "o"), 2),
         (("calibrate", "given.csv", "--blank", "run.csv", "--out", "o"), 2),
         (("calibrate", "run.csv", "--out", "o"), 3),

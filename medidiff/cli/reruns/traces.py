@@ -8,8 +8,9 @@ from pathlib import Path
 from pydantic import Field
 
 from medidiff.cli.reruns import run as common
+from medidiff.domains.chromatography.analysis.blank import read_blank
 from medidiff.domains.chromatography.chromatogram import Chromatogram
-from medidiff.domains.chromatography.files import read_chromatogram, read_chromatograms
+from medidiff.domains.chromatography.files import read_chromatogram
 from medidiff.domains.chromatography.files.content import LIMITS, read_content
 from medidiff.errors import InputError
 from medidiff.io.opening import naming
@@ -38,8 +39,7 @@ def apart(
         got = f"{len(files)} of them, {len(blanks)} with the digest of the blank"
         fix = f"Give {what} and its blank, each with --input PATH."
         raise InputError("input", expected="--input twice", got=got, fix=fix, argument=True)
-    several = trace is not None and len(read_chromatograms(blanks[0])) > 1
-    return others[0], read_chromatogram(blanks[0], trace if several else None)
+    return others[0], read_blank(blanks[0], trace)
 
 
 def trace_of(run: common.RecordedRun, path: Path, trace: int | None) -> Chromatogram:

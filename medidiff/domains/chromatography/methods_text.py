@@ -39,6 +39,13 @@ _SOURCES = {
     "Gaussian function. J Chemometrics 25:352, 2011.",
 }
 
+_SHARED = {
+    "t0_s": "the hold-up time",
+    "injection_width_s": "the injection's width",
+    "injection_tail_s": "the injection's tail",
+    "detector_s": "the detector's time constant",
+}
+
 
 def methods_text(report: Plain, record: Plain) -> MethodsText:
     """The paragraph of a run; InputError where report or provenance lack what such a run has."""
@@ -56,12 +63,20 @@ def _simulation(report: Plain, record: Plain, cite: Sources) -> list[str]:
     system = record["options"]["system"]
     names = [analyte["name"] for analyte in system["analytes"]]
     return [
-        f"The chromatogram of {joined(names)} was simulated with {program(record)} by the linear kinetic "
-        f"model of an open tubular column {cite('model', 'kinetic')} (engine {report['engine']}, "
+        f"The chromatogram of {joined(names)} was simulated with {program(record)} by "
+        f"{_kinetics(report['engine'], system, cite)} (engine {report['engine']}, "
         f"{_dispersion(report['dispersion'], cite)}).",
         _column(system, cite),
         f"The trace has {report['input']['points']} points, {report['input']['interval_s']:g} s apart.",
     ]
+
+
+def _kinetics(engine: str, system: Plain, cite: Sources) -> str:
+    """The isotherm that was solved: the nonlinear engine has Langmuir's, and the PDE where b is given."""
+    langmuir = [analyte["langmuir_b_m3_mol"] is not None for analyte in system["analytes"]]
+    if engine == "nonlinear" or (engine == "pde" and all(langmuir)):
+        return f"competitive Langmuir kinetics in an open tubular column {cite('model')}"
+    return f"the linear kinetic model of an open tubular column {cite('model', 'kinetic')}"
 
 
 def _fit(report: Plain, record: Plain, cite: Sources) -> list[str]:
@@ -79,8 +94,10 @@ def _fit(report: Plain, record: Plain, cite: Sources) -> list[str]:
     if options["system"] is not None:
         said.append(_column(options["system"], cite))
     kind = _dispersion(scan["dispersion"], cite)
+    together = [_SHARED[name] for name in options["shared"]]
     said.append(
-        f"Hold-up time {scan['t0_s']:.5g} s; injection: {_injection(scan['injection'])}; {kind}; kd is "
+        f"Hold-up time {scan['t0_s']:.5g} s; injection: {_injection(scan['injection'])}; "
+        f"{f'fitted as well: {joined(together)}; ' if together else ''}{kind}; kd is "
         f"{KD_MEANING[scan['dispersion']]}."
     )
     end = "converged" if row["converged"] else "did NOT converge"
@@ -92,14 +109,27 @@ def _fit(report: Plain, record: Plain, cite: Sources) -> list[str]:
 
 
 def _peaks(report: Plain, record: Plain, cite: Sources) -> list[str]:
-    data, found = report["input"], report["methods"]["peaks"]["peaks"]
-    named = record["options"]["method"]["baseline"]["method"]
+    data, row, method = report["input"], report["methods"]["peaks"], record["options"]["method"]
+    named, by_hand = method["baseline"]["method"], len(method["integration"]["manual"])
+    digest = f"(SHA-256 {short(data['sha256'])})"
+    if "files" in row:
+        count = row["files"]
+        subject = f"The peaks of {count} chromatogram{'s' * (count != 1)} {digest} were"
+    else:
+        count = row["peaks"]
+        verb = "was" if count == 1 else "were"
+        subject = (
+            f"{count} peak{'s' * (count != 1)} of a chromatogram of {data['points']} points {digest} {verb}"
+        )
     how = f"{named} {cite('arpls')}" if named == "arpls" else named
-    return [
-        f"{found} peak{'s' * (found != 1)} of a chromatogram of {data['points']} points (SHA-256 "
-        f"{short(data['sha256'])}) were integrated with {program(record)} over a baseline by {how}; "
-        f"shapes by exponentially modified Gaussians {cite('emg')}."
-    ]
+    said = [f"{subject} integrated with {program(record)} over a baseline by {how}"]
+    if "blank" in record["inputs"]:
+        said.append("after a run without sample was subtracted")
+    if by_hand:
+        said.append(f"{by_hand} of them between bounds set by hand")
+    if method["integration"]["emg"]:
+        said.append(f"shapes by exponentially modified Gaussians {cite('emg')}")
+    return [f"{'; '.join(said)}."]
 
 
 def _column(system: Plain, cite: Sources) -> str:

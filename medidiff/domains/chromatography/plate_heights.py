@@ -15,7 +15,6 @@ everywhere in `System.transport`.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,13 +24,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq, minimize_scalar
 
-from medidiff.atomic import writing_file
 from medidiff.domains.chromatography.figures.plate_heights import draw_plate_heights
 from medidiff.domains.chromatography.model.analyte import Analyte
 from medidiff.domains.chromatography.model.flow import ConstantVelocity, PressureDriven, mean_pressure_pa
 from medidiff.domains.chromatography.model.gas import FullerDiffusion
 from medidiff.domains.chromatography.model.stored.shipped import find_system
 from medidiff.domains.chromatography.model.system import System, check_dispersion
+from medidiff.domains.chromatography.tables import cell, write_csv
 from medidiff.errors import InputError
 from medidiff.runs.figures.page import png_bytes
 
@@ -90,14 +89,17 @@ class PlateHeights:
 
     def write(self, path: Path) -> None:
         """Write plate_heights.csv: a row an analyte and velocity; no inlet pressure where there is none."""
-        with writing_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(_COLUMNS)
-            for name, heights in zip(self.names, self.height_m.tolist(), strict=True):
-                rows = zip(self.velocity_m_s.tolist(), self.inlet_pa.tolist(), heights, strict=True)
-                table.writerows(
-                    [name, repr(u), repr(inlet) if inlet == inlet else "", repr(h)] for u, inlet, h in rows
+        write_csv(
+            path,
+            _COLUMNS,
+            (
+                [name, cell(u), cell(inlet), cell(height)]
+                for name, heights in zip(self.names, self.height_m.tolist(), strict=True)
+                for u, inlet, height in zip(
+                    self.velocity_m_s.tolist(), self.inlet_pa.tolist(), heights, strict=True
                 )
+            ),
+        )
 
 
 def plate_heights(

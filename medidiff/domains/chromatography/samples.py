@@ -17,7 +17,7 @@ FWHM_PER_SIGMA = math.sqrt(8 * math.log(2))
 """Of a Gaussian."""
 
 _MAD = 0.6744897501960817  # of a standard normal
-_EQUAL = 2e-4  # of the range
+_EQUAL = 2e-4  # of the height
 _FEWEST, _SHARE = 4, 0.1  # samples, and of a peak's upper half: a plateau
 _FOOT = 0.05  # quantile of a section that is taken for its foot
 
@@ -49,13 +49,18 @@ def vertex(x: Array, y: Array, index: int) -> tuple[float, float]:
     return float(x[index] + shift), float(y[index] + slope * shift + curvature * shift**2)
 
 
-def flat_top(signal: Array, index: int) -> tuple[int, int]:
-    """First and last of the samples running around one that equal it, to 2e-4 of the trace's range.
+def foot_of(signal: Array) -> float:
+    """The level that a trace comes down to, whatever a few tall peaks and deep dips do."""
+    return float(np.quantile(signal, _FOOT))
+
+
+def flat_top(signal: Array, index: int, foot: float) -> tuple[int, int]:
+    """First and last of the samples running around one that equal it, to 2e-4 of its height over `foot`.
 
     A detector at its limit still jitters by that; a Gaussian's top stays as near to its height over 2 % of
-    its FWHM.
+    its FWHM. The trace's range would not do: beside a solvent 5000 times as tall all else is equal.
     """
-    apart = np.abs(signal - signal[index]) > _EQUAL * float(np.ptp(signal))
+    apart = np.abs(signal - signal[index]) > _EQUAL * abs(float(signal[index]) - foot)
     before, after = np.flatnonzero(apart[:index]), np.flatnonzero(apart[index + 1 :])
     start = int(before[-1]) + 1 if before.size else 0
     return start, index + int(after[0]) if after.size else signal.size - 1
@@ -69,8 +74,8 @@ def plateau(signal: Array, index: int, start: int = 0, end: int | None = None) -
     sd sqrt(2 q/h) lies within one step q of its height h.
     """
     part = signal[start : (signal.size if end is None else end + 1)]
-    first, last = flat_top(signal, index)
-    height = float(signal[index] - np.quantile(part, _FOOT))
+    first, last = flat_top(signal, index, float(signal.min()))
+    height = float(signal[index]) - foot_of(part)
     if last - first + 1 < _FEWEST or not height > 0:
         return 0
     low = np.flatnonzero(part <= signal[index] - height / 2) + start

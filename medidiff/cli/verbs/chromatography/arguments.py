@@ -33,12 +33,10 @@ def check_apart(arguments: Namespace) -> None:
     check_output(arguments.out, overwrite=arguments.overwrite, inputs=inputs)
 
 
-def read_blank(arguments: Namespace) -> Chromatogram | None:
-    """The blank, where one was given: the same trace of its file, or the only one that it has."""
+def blank_of(arguments: Namespace) -> Chromatogram | None:
+    """The blank, where one was given."""
     if arguments.blank is None:
         return None
-    from medidiff.domains.chromatography.files import read_chromatogram, read_chromatograms
+    from medidiff.domains.chromatography.analysis.blank import read_blank
 
-    trace = getattr(arguments, "trace", None)
-    alone = trace is not None and len(read_chromatograms(arguments.blank)) == 1
-    return read_chromatogram(arguments.blank, None if alone else trace)
+    return read_blank(arguments.blank, getattr(arguments, "trace", None))

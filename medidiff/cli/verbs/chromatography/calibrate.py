@@ -7,7 +7,7 @@ from pathlib import Path
 
 from medidiff.cli.options import Parser, add_output
 from medidiff.cli.terminal import Terminal
-from medidiff.cli.verbs.chromatography.arguments import add_method, check_apart, read_blank
+from medidiff.cli.verbs.chromatography.arguments import add_method, blank_of, check_apart
 
 MODELS = ("linear", "zero", "quadratic")
 WEIGHTS = ("1", "1/x", "1/x2")
@@ -36,7 +36,7 @@ def _run(arguments: Namespace, terminal: Terminal) -> int:
 
     names = ("model", "weights", "method", "peak", "response")
     options = {name: getattr(arguments, name) for name in names}
-    result = calibrate_table(arguments.input, **options, blank=read_blank(arguments))
+    result = calibrate_table(arguments.input, **options, blank=blank_of(arguments))
     folder = result.save(arguments.out, overwrite=arguments.overwrite)
     for warning in result.warnings:
         terminal.warn(warning)

@@ -9,7 +9,7 @@ from typing import Any
 
 from medidiff.cli.options import Parser, add_output, positive, whole
 from medidiff.cli.terminal import Terminal
-from medidiff.cli.verbs.chromatography.arguments import add_method, check_apart, read_blank
+from medidiff.cli.verbs.chromatography.arguments import add_method, blank_of, check_apart
 
 _MOST_LINES = 60
 
@@ -50,7 +50,7 @@ def _run(arguments: Namespace, terminal: Terminal) -> int:
     from medidiff.runs.plain import to_plain
 
     run = read_chromatogram(arguments.input, arguments.trace)
-    options = {"t0_s": arguments.t0_s, "method": arguments.method, "blank": read_blank(arguments)}
+    options = {"t0_s": arguments.t0_s, "method": arguments.method, "blank": blank_of(arguments)}
     result = index_peaks(run, arguments.ladder, **options)
     result.provenance["reading"] = {"trace": arguments.trace}
     folder = result.save(arguments.out, overwrite=arguments.overwrite)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from medidiff.cli.options import Parser, add_output, positive, whole
 from medidiff.cli.terminal import Terminal
-from medidiff.cli.verbs.chromatography.arguments import add_method, check_apart, read_blank
+from medidiff.cli.verbs.chromatography.arguments import add_method, blank_of, check_apart
 
 if TYPE_CHECKING:
     from medidiff.domains.chromatography.analysis.rows import Row
@@ -101,7 +101,7 @@ def _folder(arguments: Namespace, terminal: Terminal) -> tuple[Result, list[str]
 
 def _options(arguments: Namespace) -> dict[str, Any]:
     names = ("method", "t0_s", "manual")
-    return {**{name: getattr(arguments, name) for name in names}, "blank": read_blank(arguments)}
+    return {**{name: getattr(arguments, name) for name in names}, "blank": blank_of(arguments)}
 
 
 def spread_lines(rows: tuple[Row, ...]) -> list[str]:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medidiff.domains.chromatography.chromatogram import Chromatogram
+from medidiff.domains.chromatography.files import read_chromatogram, read_chromatograms
 from medidiff.errors import InputError
+
+
+def read_blank(path: Path, trace: int | None = None) -> Chromatogram:
+    """A blank's file: the trace of that number, as of the run, or the only one that it has.
+
+    Raises InputError as `read_chromatogram`.
+    """
+    alone = trace is not None and len(read_chromatograms(path)) == 1
+    return read_chromatogram(path, None if alone else trace)
 
 
 def subtract_blank(run: Chromatogram, blank: Chromatogram) -> Chromatogram:

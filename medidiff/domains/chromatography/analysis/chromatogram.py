@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -124,7 +125,8 @@ def analyse(
     if hold_up is not None and not 0 < hold_up < time_s[-1]:
         expected = f"seconds above 0 and before the end of the trace ({time_s[-1]:g} s)"
         fix = "Give the hold-up time in seconds."
-        raise InputError("t0_s", expected=expected, got=f"{hold_up:g}", fix=fix, argument=True)
+        always = not 0 < hold_up < math.inf  # else a longer trace would take it
+        raise InputError("t0_s", expected=expected, got=f"{hold_up:g}", fix=fix, argument=always)
     measured = measure_peaks(time_s, signal, method.integration_settings(), blank=blank_signal)
     peaks, warnings = finished(measured.peaks, method, hold_up)
     if not peaks:

@@ -20,8 +20,9 @@ from pydantic import BaseModel, ValidationError
 
 from medidiff.atomic import writing_file
 from medidiff.domains.chromatography.analysis.method import Bounds, Method, NamedPeak
+from medidiff.domains.chromatography.model.stored.yaml_file import read_yaml
 from medidiff.errors import InputError
-from medidiff.io.opening import naming, regular_size
+from medidiff.io.opening import naming
 
 METHODS = {"btex": "chromatography-method-btex.yaml"}
 """Named methods -> their file in the package's assets."""
@@ -29,7 +30,6 @@ METHODS = {"btex": "chromatography-method-btex.yaml"}
 ManualBounds = tuple[float, float] | tuple[float, float, str]
 """Start and end of a peak in seconds, and its name, where it is to have one."""
 
-_MOST_BYTES = 1 << 20
 _HEAD = "# A method of medidiff, as it was applied; times are in seconds. peaks --method takes it.\n"
 
 
@@ -132,22 +132,9 @@ class MethodFile:
 
 def read_method(path: str | Path) -> Method:
     """The method in a YAML file; InputError, which names the key, for any that is unknown or wrong."""
-    import yaml
-
     path = Path(path)
     with naming(path.name):
-        if regular_size(path) > _MOST_BYTES:
-            raise _bad(f"more than {_MOST_BYTES} bytes")
-        try:
-            text = path.read_text(encoding="utf-8")
-            # An alias can grow a small file without bound, and a method needs none.
-            if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
-                raise _bad("an alias (*), which it may not have")
-            found = yaml.safe_load(text)
-        except (OSError, UnicodeDecodeError):
-            raise _bad("no text file that can be read") from None
-        except (yaml.YAMLError, ValueError, RecursionError):
-            raise _bad("something that is no YAML") from None
+        found = read_yaml(path, _bad)
         return method_from_plain({} if found is None else found)
 
 

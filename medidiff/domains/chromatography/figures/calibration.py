@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from medidiff.domains.chromatography.figures.axes import dress
 from medidiff.runs.figures import Cell, Page, Row
-from medidiff.runs.figures.page import FONT, GREY, INK, RULE
+from medidiff.runs.figures.page import FONT, GREY, INK
 from medidiff.runs.figures.panels import COLOURS
 
 if TYPE_CHECKING:
@@ -55,11 +56,6 @@ def _errors(axes: Axes, curve: Calibration) -> None:
 def _dress(axes: Axes, curve: Calibration, x_label: str, y_label: str) -> None:
     most = float(curve.amounts.max())
     axes.set_xlim(-0.03 * most, 1.06 * most)
-    axes.set_facecolor("white")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set(color=GREY, linewidth=0.8)
-    axes.tick_params(labelsize=7.5, labelfontfamily=FONT, color=GREY, labelcolor=GREY)
-    axes.grid(axis="y", color=RULE, linewidth=0.5)
-    axes.set_axisbelow(True)
+    dress(axes)
     axes.set_xlabel(x_label, family=FONT, size=8.5, color=INK)
     axes.set_ylabel(y_label, family=FONT, size=8.5, color=INK)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from medidiff.domains.chromatography.figures.axes import dress, name_beside
 from medidiff.domains.chromatography.figures.simulation import draw_inside
 from medidiff.domains.chromatography.fitting.certainty.intervals import Estimate
 from medidiff.domains.chromatography.fitting.estimates import Analyte
@@ -93,9 +94,7 @@ def _whole(axes: Axes, fit: Fit) -> None:
         top, name = int(np.argmax(together)), " + ".join(fit.analytes[i].name for i in members)
         if together[top] > 0 and len(fit.analytes) <= _MOST_ROWS:
             place = (minutes[top], float(model[top]))
-            axes.annotate(
-                name, place, (0, 3), textcoords="offset points", ha="center", family=FONT, size=7.5, color=INK
-            )
+            name_beside(axes, name, place, (0, 3), ha="center", size=7.5)
     axes.plot(minutes, baseline, color=GREY, lw=0.8, ls=(0, (4, 3)))
     axes.plot(minutes, model, color=INK, lw=0.8)
     axes.margins(x=0, y=0.12)
@@ -152,9 +151,8 @@ def _forest(axes: Axes, analytes: tuple[Analyte, ...], what: str, names: bool) -
         text = "not determined" if estimate.value is None else f"{estimate.value:.5g}"
         axes.text(reach * 1.03, row, text, family=FONT, size=7, color=INK, va="center", clip_on=False)
         if names:
-            axes.text(
-                -reach * 1.05, row, analyte.name, family=FONT, size=7.5, color=INK, ha="right", va="center"
-            )
+            place = (-reach * 1.05, float(row))
+            name_beside(axes, analyte.name, place, (0, 0), ha="right", va="center", size=7.5)
     axes.set_xlim(-reach, reach)
     axes.locator_params(axis="x", nbins=4)
     axes.set_ylim(-0.6, len(analytes) - 0.4)
@@ -185,10 +183,7 @@ def _correlation(axes: Axes, fit: Fit) -> None:
 
 
 def _plain(axes: Axes, y_label: str, x_label: str = "") -> None:
-    axes.set_facecolor("white")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set(color=GREY, linewidth=0.8)
-    axes.tick_params(labelsize=7, labelfontfamily=FONT, color=GREY, labelcolor=GREY)
+    dress(axes, size=7, grid=False)
     for axis in (axes.xaxis, axes.yaxis):
         axis.get_offset_text().set(size=7, color=GREY, family=FONT)
     axes.set_xlabel(x_label, family=FONT, size=8, color=INK)

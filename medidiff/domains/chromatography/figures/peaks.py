@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from medidiff.domains.chromatography.figures.axes import dress, name_beside, thinned
 from medidiff.domains.chromatography.peaks.table import Peak
 from medidiff.runs.figures import Cell, Page, Row
-from medidiff.runs.figures.page import FONT, GREY, INK, RULE, words
+from medidiff.runs.figures.page import FONT, GREY, INK, words
 from medidiff.runs.figures.panels import COLOURS
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _panel(
     limits: tuple[float, float] | None,
 ) -> None:
     minutes = time_s / 60
-    thin = _thinned(signal)
+    thin = thinned(signal, _POINTS)
     for number, peak in enumerate(peaks):
         first, last = np.searchsorted(time_s, [peak.start_s, peak.end_s])
         part = slice(first, last + 1)
@@ -100,44 +100,16 @@ def _label(axes: Axes, peaks: Sequence[Peak], signal: Array, time_s: Array) -> N
         placed.append(at)
         text = f"{number}  {peak.name}" if peak.name else f"{number}"
         level = float(np.interp(at, time_s, signal))
-        axes.annotate(
-            text,
-            (at / 60, level),
-            (0, 4),
-            textcoords="offset points",
-            rotation=90 if peak.name else 0,
-            ha="center",
-            va="bottom",
-            family=FONT,
-            size=7,
-            color=INK,
-            annotation_clip=False,
-            parse_math=False,
-        )
+        style = {"rotation": 90 if peak.name else 0, "ha": "center", "va": "bottom"}
+        name_beside(axes, text, (at / 60, level), (0, 4), **style)
 
 
 def _dress(axes: Axes, unit: str, *, last: bool) -> None:
-    axes.set_facecolor("white")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set(color=GREY, linewidth=0.8)
-    axes.tick_params(labelsize=7.5, labelfontfamily=FONT, color=GREY, labelcolor=GREY)
+    dress(axes)
     axes.yaxis.get_offset_text().set(size=7.5, color=GREY, family=FONT)
-    axes.grid(axis="y", color=RULE, linewidth=0.5)
-    axes.set_axisbelow(True)
     if last:
         axes.set_xlabel("time, min", family=FONT, size=8.5, color=INK)
     axes.set_ylabel(
         f"signal, {unit}" if unit else "signal", family=FONT, size=8.5, color=INK, parse_math=False
     )
     words(axes, 0.0, 1.02, "enlarged" if last else "", size=8, color=GREY, va="bottom")
-
-
-def _thinned(signal: Array) -> NDArray[np.int_]:
-    """Indices of the lowest and highest sample of each stretch: the drawn line keeps every peak."""
-    if signal.size <= _POINTS:
-        return np.arange(signal.size)
-    edges = np.linspace(0, signal.size, _POINTS // 2 + 1).astype(int)
-    kept = {0, signal.size - 1}
-    for start, stop in pairwise(edges.tolist()):
-        kept |= {start + int(np.argmin(signal[start:stop])), start + int(np.argmax(signal[start:stop]))}
-    return np.array(sorted(kept))

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medidiff.atomic import writing_file
-from medidiff.runs.figures.page import FONT, GREY, INK, RULE, Cell, Page, Row, png_bytes
+from medidiff.domains.chromatography.figures.axes import dress
+from medidiff.runs.figures.page import FONT, GREY, INK, Cell, Page, Row, png_bytes
 from medidiff.runs.figures.panels import COLOURS
 
 if TYPE_CHECKING:
@@ -83,11 +84,6 @@ def _panel(axes: Axes, *, curves: PlateHeights) -> None:
 
 
 def _dress(axes: Axes) -> None:
-    axes.set_facecolor("white")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set(color=GREY, linewidth=0.8)
-    axes.tick_params(labelsize=7.5, labelfontfamily=FONT, color=GREY, labelcolor=GREY)
-    axes.grid(axis="y", color=RULE, linewidth=0.5)
-    axes.set_axisbelow(True)
+    dress(axes)
     axes.set_xlabel("average gas velocity in cm/s", family=FONT, size=8.5, color=INK)
     axes.set_ylabel("plate height in mm", family=FONT, size=8.5, color=INK)

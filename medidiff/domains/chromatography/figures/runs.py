@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from medidiff.domains.chromatography.figures.axes import dress, name_beside
 from medidiff.domains.chromatography.figures.traces import envelope
 from medidiff.domains.chromatography.peaks.table import Peak
 from medidiff.runs.figures import Cell, Page, Row
@@ -78,7 +79,6 @@ def _overlay(axes: Axes, drawn: Sequence[DrawnRun], peaks: Mapping[str, Sequence
     _dress(axes, drawn)
     # Left of the axis: above the panel it would stand upon the names of the first peaks.
     axes.yaxis.get_offset_text().set(size=7.5, color=GREY, family=FONT, ha="right", x=-0.01)
-    axes.grid(axis="y", color=RULE, linewidth=0.5)
     units = {run.unit for run in drawn}
     text = f"signal, {units.pop()}" if len(units) == 1 and "" not in units else "signal"
     axes.set_ylabel(text, family=FONT, size=8.5, color=INK, parse_math=False)
@@ -94,7 +94,8 @@ def _stack(axes: Axes, drawn: Sequence[DrawnRun], peaks: Mapping[str, Sequence[P
         axes.plot(run.minutes, level, color=_colour(place), lw=0.8)
         times = np.array([peak.retention_time_s / _MINUTE for peak in peaks[run.name]])
         axes.plot(times, np.interp(times, run.minutes, level), "o", color=_colour(place), ms=2.6)
-        _beside(axes, _short(run.name), float(np.median(level)), _colour(place))
+        style = {"xycoords": ("axes fraction", "data"), "va": "center", "color": _colour(place)}
+        name_beside(axes, _short(run.name), (1.0, float(np.median(level))), (6, 0), **style)
     axes.set_ylim(-0.1, len(drawn) + 0.05)
     axes.set_yticks([])
     _dress(axes, drawn)
@@ -104,22 +105,6 @@ def _stack(axes: Axes, drawn: Sequence[DrawnRun], peaks: Mapping[str, Sequence[P
 
 def _colour(place: int) -> str:
     return COLOURS[place % len(COLOURS)]
-
-
-def _beside(axes: Axes, text: str, level: float, colour: str) -> None:
-    axes.annotate(
-        text,
-        (1.0, level),
-        (6, 0),
-        xycoords=("axes fraction", "data"),
-        textcoords="offset points",
-        va="center",
-        family=FONT,
-        size=7,
-        color=colour,
-        annotation_clip=False,
-        parse_math=False,
-    )
 
 
 def _label(axes: Axes, peaks: Mapping[str, Sequence[Peak]]) -> None:
@@ -137,21 +122,8 @@ def _label(axes: Axes, peaks: Mapping[str, Sequence[Peak]]) -> None:
         if any(abs(at - other) < _BESIDE * (high - low) for other in placed):
             continue
         placed.append(at)
-        axes.annotate(
-            _short(name),
-            (at, 1.0),
-            (0, 3),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            rotation=90,
-            ha="center",
-            va="bottom",
-            family=FONT,
-            size=7,
-            color=INK,
-            annotation_clip=False,
-            parse_math=False,
-        )
+        style = {"xycoords": ("data", "axes fraction"), "rotation": 90, "ha": "center", "va": "bottom"}
+        name_beside(axes, _short(name), (at, 1.0), (0, 3), **style)
 
 
 def _short(name: str) -> str:
@@ -162,8 +134,4 @@ def _short(name: str) -> str:
 
 def _dress(axes: Axes, drawn: Sequence[DrawnRun]) -> None:
     axes.set_xlim(min(run.minutes[0] for run in drawn), max(run.minutes[-1] for run in drawn))
-    axes.set_facecolor("white")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set(color=GREY, linewidth=0.8)
-    axes.tick_params(labelsize=7.5, labelfontfamily=FONT, color=GREY, labelcolor=GREY)
-    axes.set_axisbelow(True)
+    dress(axes)

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medidiff.domains.chromatography.figures.axes import dress
 from medidiff.domains.chromatography.model.stored.units import to_minutes
 from medidiff.domains.chromatography.profile import column_profile
 from medidiff.errors import InputError
-from medidiff.runs.figures.page import FONT, GREY, INK, RULE, Cell, Page, Row, words
+from medidiff.runs.figures.page import FONT, GREY, INK, Cell, Page, Row, words
 from medidiff.runs.figures.panels import COLOURS
 from medidiff.runs.result import Result
 
@@ -165,12 +166,7 @@ def _inks(share: Array) -> Array:
 
 def _frame(axes: Axes, begin: float, end: float) -> None:
     axes.set_xlim(begin, end)
-    axes.set_facecolor("white")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set(color=GREY, linewidth=0.8)
-    axes.tick_params(labelsize=7.5, labelfontfamily=FONT, color=GREY, labelcolor=GREY)
-    axes.grid(axis="y", color=RULE, linewidth=0.5)
-    axes.set_axisbelow(True)
+    dress(axes)
 
 
 def _minutes(axes: Axes) -> None:

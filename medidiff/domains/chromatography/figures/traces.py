@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medidiff.domains.chromatography.chromatogram import TIME, Chromatogram
-from medidiff.runs.figures.page import FONT, GREY, INK, RULE, Cell, Page, Row, words
+from medidiff.domains.chromatography.figures.axes import dress, thinned
+from medidiff.runs.figures.page import FONT, GREY, INK, Cell, Page, Row, words
 from medidiff.runs.figures.panels import COLOURS
 
 if TYPE_CHECKING:
@@ -55,13 +56,8 @@ def _panel(axes: Axes, trace: Chromatogram, colour: str) -> None:
     axes.set_xlim(x[0], x[-1])
     for peak in trace.vendor_peaks:
         axes.axvline(peak.retention_s / scale, 0, 0.05, color=GREY, lw=0.7)
-    axes.set_facecolor("white")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set(color=GREY, linewidth=0.8)
-    axes.tick_params(labelsize=7.5, labelfontfamily=FONT, color=GREY, labelcolor=GREY)
+    dress(axes)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", "\u2212"))
-    axes.grid(axis="y", color=RULE, linewidth=0.5)
-    axes.set_axisbelow(True)
     x_label = "time in min" if on_time else trace.axis.removeprefix("x_").replace("_", " ")
     axes.set_xlabel(x_label, family=FONT, size=8.5, color=INK, parse_math=False)
     axes.set_ylabel(trace.signal_unit or "signal", family=FONT, size=8.5, color=INK, parse_math=False)
@@ -74,12 +70,5 @@ def envelope(
     x: NDArray[np.float64], signal: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """All points of a curve; of a long one the lowest and highest of each group, so that no peak is lost."""
-    group = x.size // _COLUMNS
-    if group < 2:
-        return x, signal
-    whole = x.size // group * group
-    parts = signal[:whole].reshape(-1, group)
-    extremes = np.sort(np.stack([parts.argmin(axis=1), parts.argmax(axis=1)], axis=1), axis=1)
-    kept = (extremes + group * np.arange(len(parts))[:, None]).ravel()
-    kept = np.unique(np.concatenate([[0], kept, [x.size - 1]]))
+    kept = thinned(signal, 2 * _COLUMNS)
     return x[kept], signal[kept]

@@ -151,7 +151,7 @@ def _half_window(count: int, noise: Noise, step_s: float, block: int, window_s: 
     half = round(window_s / step_s / block)
     if not 1 <= half <= most:
         expected = f"{step_s * block:g} to {most * step_s * block:g} s"
-        raise _bad("baseline window_s", expected, f"{window_s:g} s")
+        raise _bad("baseline window_s", expected, f"{window_s:g} s", argument=False)
     return half
 
 
@@ -162,7 +162,7 @@ def _polynomial(
     if degree < 0 or degree > 9:
         raise _bad("baseline degree", "0 to 9", str(degree))
     if signal.size <= degree + 1:
-        raise _bad("baseline degree", f"below the {signal.size} points", str(degree))
+        raise _bad("baseline degree", f"below the {signal.size} points", str(degree), argument=False)
     fitted = np.polynomial.Polynomial.fit(time_s[quiet], signal[quiet], degree)
     # A foot or a hump that counted as quiet leaves again: twice, which is enough for a straight drift.
     for _ in range(2):
@@ -184,7 +184,7 @@ def _through_points(
     outside = chosen[(chosen < time_s[0]) | (chosen > time_s[-1])]
     if outside.size:
         expected = f"times from {time_s[0]:g} to {time_s[-1]:g} s"
-        raise _bad("baseline points_s", expected, f"{outside[0]:g} s")
+        raise _bad("baseline points_s", expected, f"{outside[0]:g} s", argument=False)
     smooth = uniform_filter1d(signal, max(2 * round(noise.width / 8) + 1, 1))
     curve: NDArray[np.float64] = np.interp(time_s, chosen, np.interp(chosen, time_s, smooth))
     return curve
@@ -211,5 +211,6 @@ def _library() -> Any:
         ) from error
 
 
-def _bad(what: str, expected: str, got: str) -> InputError:
-    return InputError(what, expected=expected, got=got, fix="Correct the method file.", argument=True)
+def _bad(what: str, expected: str, got: str, *, argument: bool = True) -> InputError:
+    """`argument` is false for what another trace would take."""
+    return InputError(what, expected=expected, got=got, fix="Correct the method file.", argument=argument)

@@ -131,7 +131,7 @@ def _positive(time_s: Array, signal: Array, first: Array, noise: Noise, chosen: 
     for start, end in chosen.manual_s:
         if start < time_s[0] or end > time_s[-1]:
             expected = f"windows from {time_s[0]:g} to {time_s[-1]:g} s"
-            raise _bad("manual bounds", expected, f"{start:g} to {end:g} s")
+            raise _bad("manual bounds", expected, f"{start:g} to {end:g} s", argument=False)
     manual = manual_extents(time_s, signal, chosen.manual_s)
     found = with_manual(found, manual)
     return [extent for extent in found if extent.manual or not _in(time_s[extent.pick.index], chosen.off_s)]
@@ -286,7 +286,7 @@ def _warnings(peaks: Sequence[Peak]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _bad(what: str, expected: str, got: str) -> InputError:
-    return InputError(
-        what, expected=expected, got=got, fix="Correct the method, or the bounds given.", argument=True
-    )
+def _bad(what: str, expected: str, got: str, *, argument: bool = True) -> InputError:
+    """`argument` is false for what another trace would take."""
+    fix = "Correct the method, or the bounds given."
+    return InputError(what, expected=expected, got=got, fix=fix, argument=argument)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.signal import find_peaks, peak_prominences
 
 from medidiff.domains.chromatography.peaks.noise import Noise, smoothed
-from medidiff.domains.chromatography.samples import flat_top
+from medidiff.domains.chromatography.samples import flat_top, foot_of
 
 THRESHOLD = 10.0
 BENDING = 0.75  # of a width: what second derivatives are taken over
@@ -95,8 +95,9 @@ def _prominences(signal: NDArray[np.float64], tops: list[int]) -> NDArray[np.flo
 def _one_a_plateau(signal: NDArray[np.float64], found: list[Pick]) -> list[Pick]:
     """One pick, in the middle, for each flat top: smoothing rings at its ends."""
     kept: dict[int, Pick] = {}
+    foot = foot_of(signal)
     for pick in found:
-        start, end = flat_top(signal, pick.index)
+        start, end = flat_top(signal, pick.index, foot)
         middle = (start + end) // 2 if end - start + 1 >= _PLATEAU else pick.index
         if middle not in kept or kept[middle].prominence < pick.prominence:
             kept[middle] = Pick(middle, prominence=pick.prominence)

@@ -68,7 +68,7 @@ def _bends(
     heights = prominences * (width / FWHM_PER_SIGMA) ** 2
     middle = apex - section[0]
     sharpest = float(bend[max(middle - margin, 0) : middle + margin + 1].max())
-    first, last = flat_top(signal, apex)
+    first, last = flat_top(signal, apex, float(signal[apex] - level[apex]))
     real = bend[tops] > 0
     tops = tops + section[0]
     real &= (tops < first - _APART * width) | (tops > last + _APART * width)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -164,6 +165,29 @@ def test_a_blank_is_subtracted_from_each_run_and_is_none_itself(tmp_path: Path) 
     with pytest.raises(InputError, match="--blank") as error:
         batch_peaks(folder, method=tmp_path / "m.yaml")
     assert error.value.argument
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        ({"t0_s": 50.0}, "t0_s: expected seconds"),
+        ({"integration": {"manual": [{"start_s": 155, "end_s": 160}]}}, "manual bounds: expected windows"),
+        ({"baseline": {"method": "points", "points_s": [130, 180]}}, "baseline points_s: expected times"),
+        ({"baseline": {"method": "snip", "window_s": 30}}, "baseline window_s: expected"),
+    ],
+)
+def test_a_run_that_ended_too_early_is_left_out_alone(
+    asked: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    folder = folder_of_runs(tmp_path)
+    run = read_chromatogram(next(iter(sorted(folder.iterdir()))))
+    early = run.x < 45
+    Chromatogram(run.x[early], run.signal[early]).write(folder / "aborted.csv")
+    result = batch_peaks(folder, method=Method.model_validate(asked))
+    assert result.report["left_out"] == 1
+    (row,) = (row for row in table(result, tmp_path) if row["suitability"] == "left out")
+    assert row["file"] == "aborted.csv"
+    assert row["missed"].startswith(reason)
 
 
 def test_the_picture_holds_twelve_runs_of_many(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from medidiff.domains.chromatography.model.injection import Rectangle
 from medidiff.domains.chromatography.model.stored.shipped import named_system
 from medidiff.domains.chromatography.model.system import System
 from medidiff.errors import InputError
+from medidiff.runs.figures.page import png_bytes
 from medidiff.runs.result import Result
 
 FIVE = ("benzene", "toluene", "ethylbenzene", "p-xylene", "o-xylene")
@@ -461,3 +462,11 @@ def test_a_peak_that_is_two_is_named_though_the_trace_is_long(pair: Callable) ->
         truth = pair(resolution, noise=0.003)
         result = fit_chromatogram(truth.chromatogram, analytes=[_names(truth)[0]], **_PAIR)
         assert _said(result, "larger under peaks than elsewhere (first ") is said
+
+
+def test_a_name_with_dollars_is_drawn_as_it_stands(pair: Callable) -> None:
+    """Matplotlib takes what stands between two dollars for mathematics, and stops at what is none."""
+    named = [(r"a$\foo$", 185.0), ("b$^$", 190.0)]
+    made = pair(1.5).chromatogram
+    result = fit_chromatogram(made, t0_s=85.75, injection_width_s=1.0, analytes=named)
+    assert png_bytes(result.figure()).startswith(b"\x89PNG")

@@ -32,6 +32,18 @@ def test_peaks_are_found_where_they_are() -> None:
     assert not any(pick.shoulder for pick in found)
 
 
+def test_small_peaks_are_found_beside_a_solvent() -> None:
+    """20 000 times as tall: within 2e-4 of such a range all else is equal, and was one plateau."""
+    centres = (600, 900, 1200, 1500, 2400)
+    solvent = gauss(AT, 200, 12, 4e4)
+    small = sum(gauss(AT, c, 12, 2.0) for c in centres)
+    bent = gauss(AT, 1500 + 2.4 * 12, 12, 1.0)  # on the flank of the fourth: a shoulder
+    noise = np.random.default_rng(0).normal(0, 0.001, AT.size)
+    found = picks(solvent + small + noise)
+    assert [pick.index for pick in found] == pytest.approx([200, *centres], abs=3)
+    assert [pick.shoulder for pick in picks(solvent + small + bent + noise)] == [False] * 5 + [True, False]
+
+
 @pytest.mark.parametrize("kind", ["white", "filtered", "drift"])
 def test_noise_alone_has_no_peak(kind: str) -> None:
     """Ten draws of 3000 samples: at 10 noises none may appear, filtered by 15 samples or drifting."""

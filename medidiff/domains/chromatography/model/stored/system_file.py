@@ -6,8 +6,9 @@ gauge pressure). What the objects themselves refuse is said with the file's name
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -30,11 +31,10 @@ from medidiff.domains.chromatography.model.injection import (
 from medidiff.domains.chromatography.model.oven import Oven
 from medidiff.domains.chromatography.model.retention import FixedRetention, KCentric, Retention
 from medidiff.domains.chromatography.model.stored import units
+from medidiff.domains.chromatography.model.stored.yaml_file import read_yaml
 from medidiff.domains.chromatography.model.system import Dispersion, System
 from medidiff.errors import InputError
-from medidiff.io.opening import naming, regular_size
-
-_MOST_BYTES = 1 << 20
+from medidiff.io.opening import naming
 
 
 class _Part(BaseModel):
@@ -257,17 +257,7 @@ class SystemFile(_Part):
 def read_system(path: str | Path) -> System:
     """The system in a YAML file; InputError, which names the key, for any that is unknown or wrong."""
     path = Path(path)
-    size = regular_size(path)
-    if size > _MOST_BYTES:
-        raise _bad(path, f"{size} bytes")
-    import yaml
-
-    try:
-        found: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
-        raise _bad(path, "no text file that can be read") from None
-    except (yaml.YAMLError, ValueError, RecursionError):  # a date that does not exist; brackets without end
-        raise _bad(path, "something that is no YAML") from None
+    found = read_yaml(path, partial(_bad, path))
     try:
         file = SystemFile.model_validate(found)
     except ValidationError as error:
