@@ -7,16 +7,17 @@ no peak is lost and little is sent to the browser.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from medidiff.domains.chromatography.figures.axes import thinned
+
 Array = NDArray[np.float64]
 Spec = dict[str, Any]
 
-MOST = 3000
+_MOST_SAMPLES = 3000
 """Samples that are drawn at most."""
 
 DATA, MODEL, BASE = "#a4adb5", "#ffd27a", "#8a9199"
@@ -32,20 +33,9 @@ Top = tuple[float, float, str]
 """Where a label stands: minutes, height, text."""
 
 
-def thinned(signal: Array, most: int = MOST) -> NDArray[np.intp]:
-    """Which samples to draw: all, or of each stretch the lowest and the highest, first and last always."""
-    points = len(signal)
-    if points <= most:
-        return np.arange(points)
-    edges = np.linspace(0, points, most // 2 + 1).astype(int)
-    low = [a + int(signal[a:b].argmin()) for a, b in pairwise(edges)]
-    high = [a + int(signal[a:b].argmax()) for a, b in pairwise(edges)]
-    return np.unique([0, *low, *high, points - 1])
-
-
 def frame(time_s: Array, columns: Sequence[Array], *, by: Array) -> dict[str, Array]:
     """Columns c0, c1 ... over `minutes`, thinned by the signal `by`; names of analytes stand in the spec."""
-    rows = thinned(by)
+    rows = thinned(by, _MOST_SAMPLES)
     return {"minutes": time_s[rows] / _MINUTE, **{f"c{i}": column[rows] for i, column in enumerate(columns)}}
 
 

@@ -142,17 +142,6 @@ def test_a_run_is_known_by_every_byte_of_its_files(tmp_path: Path) -> None:
     assert folder_digest(tmp_path) != first
 
 
-def test_thinning_keeps_every_peak_and_both_ends() -> None:
-    from showing.charts import thinned
-
-    signal = np.zeros(100_003)
-    signal[[17, 50_000, 99_999]] = (5.0, -3.0, 7.0)
-    rows = thinned(signal, most=1000)
-    assert len(rows) <= 1002
-    assert {0, 17, 50_000, 99_999, 100_002} <= set(rows.tolist())
-    assert thinned(signal[:500], most=1000).tolist() == list(range(500))
-
-
 def test_markdown_in_a_message_is_shown_as_it_is() -> None:
     from frame import plain
 

@@ -233,6 +233,7 @@ def test_train_pack_and_demo(
         (("batch: 2", "batch: [2"), "YAML"),
         (("name: tiny", "name: 2020-13-45"), "YAML"),
         (("batch: 2", "batch: " + "[" * 3000), "YAML"),
+        (("batch: 2", "batch: &b 2\nagain: *b"), "an alias"),
     ],
 )
 def test_a_wrong_configuration_is_refused_by_its_key(

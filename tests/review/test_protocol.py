@@ -97,7 +97,12 @@ def test_a_folder_with_something_in_it_is_not_overwritten(draft: Path, run: Path
         ("slices: [1, 2]", "slices: [2, 1]", "cases.1.slices: "),
         ("id: case02", "id: case01", "the whole: "),
         ("id: case02", "id: '../case'", "cases.2.id: "),
-        ("question: ", "question: [", "something else"),
+        ("question: ", "question: [", "something that is no YAML"),
+        (
+            "question: ",
+            "x: &a {b: 1}\ny: {<<: [*a, *a]}\nquestion: ",
+            "an alias",
+        ),  # 700 bytes grow without end
         ("schema: medidiff.review/1", "schema: medidiff.review/2", "schema: "),
         ("alpha: 0.025", "alpha: 0.025\nalpha: 0.2", "two lines of alpha"),
         ("than: tv", "than: tv\n  than: tv", "two lines of than"),

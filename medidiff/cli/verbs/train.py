@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,19 +118,12 @@ def _has_checkpoints(out: Path) -> bool:
 
 def read_settings(path: Path) -> TrainSettings:
     """The settings in a YAML file; InputError, which names the key, for any that is unknown or wrong."""
-    import yaml
     from pydantic import ValidationError
 
     from medidiff.core.training.settings import TrainSettings
+    from medidiff.io.yaml_file import read_yaml
 
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise _bad(path, "no text file that can be read") from None
-    try:
-        found = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError):  # a date that does not exist; brackets without end
-        raise _bad(path, "something that is no YAML") from None
+    found = read_yaml(path, partial(_bad, path))
     try:
         return TrainSettings.model_validate(found)
     except ValidationError as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
+from functools import partial
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal, get_args
 
@@ -25,6 +26,7 @@ from pydantic import (
 )
 
 from medidiff.errors import InputError
+from medidiff.io.yaml_file import parse_yaml
 from medidiff.runs.plain import check_regular
 
 PROTOCOL = "protocol.yaml"
@@ -207,24 +209,21 @@ def read_protocol(folder: Path) -> tuple[Protocol, str]:
         raise _refused(error.expected, error.got) from None
     try:
         content = path.read_bytes()
-        text = content.decode("utf-8")
-        found = yaml.safe_load(text)
-        _refuse_twice(yaml.compose(text, Loader=yaml.SafeLoader))
+    except OSError:
+        raise _refused("YAML text", "something that cannot be read") from None
+    found = parse_yaml(content, partial(_refused, "YAML text"))
+    _refuse_twice(yaml.compose(content, Loader=yaml.SafeLoader))
+    try:
         return Protocol.model_validate(found), hashlib.sha256(content).hexdigest()
     except ValidationError as error:
         raise _refused(f"a study protocol ({SCHEMA})", _first(error)) from None
-    except (OSError, ValueError, yaml.YAMLError, RecursionError):
-        raise _refused("YAML text", "something else") from None
 
 
 def _refuse_twice(root: yaml.Node | None) -> None:
     """Raise InputError for a key that stands twice: YAML would take the last and pass over the first."""
-    waiting, seen = [root], set[int]()
+    waiting = [root]
     while waiting:
         node = waiting.pop()
-        if id(node) in seen:  # an alias leads to one node from many places
-            continue
-        seen.add(id(node))
         if isinstance(node, yaml.SequenceNode):
             waiting += node.value
         elif isinstance(node, yaml.MappingNode):

@@ -82,7 +82,7 @@ def machine_sentence(report: Plain, record: Plain, *packages: str) -> str:
 
 def limits_sentence(report: Plain, *limits: str) -> str:
     """What must not be forgotten: `limits` as clauses, and the report's own warnings."""
-    said = [*limits, *report["warnings"]]
+    said = [text.rstrip(".") for text in (*limits, *report["warnings"])]
     listed = "; ".join(text[:1].lower() + text[1:] if text[1:2].islower() else text for text in said)
     return f"Limits: {listed + '; ' if listed else ''}{NOTICE}."
 

@@ -58,3 +58,11 @@ def test_sources_are_numbered_as_they_come() -> None:
     assert cite.listed() == ("B", "C")
     text = str(MethodsText("Done.", cite.listed()))
     assert text.splitlines() == ["Done.", "", "[1] B", "[2] C", "", "research use only"]
+
+
+def test_warnings_stand_as_clauses_whatever_they_end_in() -> None:
+    from medidiff.runs.sharing.methods import limits_sentence
+
+    said = limits_sentence({"warnings": ["Two peaks overlap.", "one is cut"]}, "one patient")
+    assert said.startswith("Limits: one patient; two peaks overlap; one is cut; ")
+    assert ".;" not in said

@@ -20,9 +20,9 @@ from pydantic import BaseModel, ValidationError
 
 from medidiff.atomic import writing_file
 from medidiff.domains.chromatography.analysis.method import Bounds, Method, NamedPeak
-from medidiff.domains.chromatography.model.stored.yaml_file import read_yaml
 from medidiff.errors import InputError
 from medidiff.io.opening import naming
+from medidiff.io.yaml_file import read_yaml
 
 METHODS = {"btex": "chromatography-method-btex.yaml"}
 """Named methods -> their file in the package's assets."""

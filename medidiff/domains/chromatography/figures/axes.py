@@ -33,12 +33,12 @@ def name_beside(
     axes.annotate(name, place, offset, textcoords="offset points", **given)
 
 
-def thinned(signal: NDArray[np.float64], most: int) -> NDArray[np.int_]:
+def thinned(signal: NDArray[np.float64], most: int) -> NDArray[np.intp]:
     """Which samples to draw: all, or of each stretch the lowest and the highest, first and last always."""
-    if signal.size <= most:
-        return np.arange(signal.size)
-    edges = np.linspace(0, signal.size, most // 2 + 1).astype(int)
-    kept = {0, signal.size - 1}
-    for start, stop in pairwise(edges.tolist()):
-        kept |= {start + int(np.argmin(signal[start:stop])), start + int(np.argmax(signal[start:stop]))}
-    return np.array(sorted(kept))
+    points = len(signal)
+    if points <= most:
+        return np.arange(points)
+    edges = np.linspace(0, points, most // 2 + 1).astype(int)
+    low = [a + int(signal[a:b].argmin()) for a, b in pairwise(edges)]
+    high = [a + int(signal[a:b].argmax()) for a, b in pairwise(edges)]
+    return np.unique([0, *low, *high, points - 1])

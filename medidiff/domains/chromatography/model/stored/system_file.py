@@ -31,10 +31,10 @@ from medidiff.domains.chromatography.model.injection import (
 from medidiff.domains.chromatography.model.oven import Oven
 from medidiff.domains.chromatography.model.retention import FixedRetention, KCentric, Retention
 from medidiff.domains.chromatography.model.stored import units
-from medidiff.domains.chromatography.model.stored.yaml_file import read_yaml
 from medidiff.domains.chromatography.model.system import Dispersion, System
 from medidiff.errors import InputError
 from medidiff.io.opening import naming
+from medidiff.io.yaml_file import read_yaml
 
 
 class _Part(BaseModel):

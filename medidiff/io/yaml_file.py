@@ -10,6 +10,7 @@ from medidiff.errors import InputError
 from medidiff.io.opening import regular_size
 
 _MOST_BYTES = 1 << 20
+_NO_TEXT = "no text file that can be read"
 
 
 def read_yaml(path: Path, refused: Callable[[str], InputError]) -> Any:
@@ -18,17 +19,26 @@ def read_yaml(path: Path, refused: Callable[[str], InputError]) -> Any:
     refused: the error for what was got in place of such a file. Raised for more than a megabyte, for what is
     no text or no YAML, and for aliases: with `<<` seven hundred bytes of them grow to half a gigabyte.
     """
-    import yaml
-
     size = regular_size(path)
     if size > _MOST_BYTES:
         raise refused(f"{size} bytes")
     try:
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
+    except OSError:
+        raise refused(_NO_TEXT) from None
+    return parse_yaml(content, refused)
+
+
+def parse_yaml(content: bytes, refused: Callable[[str], InputError]) -> Any:
+    """What these bytes of such a file hold."""
+    import yaml
+
+    try:
+        text = content.decode("utf-8")
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
             raise refused("an alias (*), which it may not have")
         return yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError):
-        raise refused("no text file that can be read") from None
+    except UnicodeDecodeError:
+        raise refused(_NO_TEXT) from None
     except (yaml.YAMLError, ValueError, RecursionError):  # a date that does not exist; brackets without end
         raise refused("something that is no YAML") from None
