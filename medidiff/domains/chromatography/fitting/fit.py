@@ -211,7 +211,9 @@ def _minimum(trace: Trace, conditions: Conditions, found: Look, ways: Ways) -> M
     starts = [_start(model, conditions, peaks, ways) for peaks in found.seen]
     if found.shared:
         starts += _unequal(starts[0], found)
-    return minimise(problem, starts)
+    # Lists of peaks that differ where the system knows kd, or in nothing, start at one place.
+    distinct = {start.tobytes(): start for start in starts}
+    return minimise(problem, list(distinct.values()))
 
 
 def _unequal(start: Array, found: Look) -> list[Array]:
