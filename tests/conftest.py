@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).resolve().parents[1]
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes are named by their argument: those of a gzip hold the second, and two workers must agree."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def ct_data() -> Path:
     """The folder of real CT files, beside the checkout or in $MEDIDIFF_DATA/ct; skips where absent."""

@@ -146,6 +146,14 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
+def wait_until(page: Page, condition: Callable[[], bool]) -> None:
+    """Look again and again, while the page goes on."""
+    deadline = time.monotonic() + PATIENT_MS / 1000
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        page.wait_for_timeout(50)
+
+
 @dataclass
 class Watched:
     """What a page complained of, and whom it asked."""

@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 from ..dicoms import CANARY, write_slice
-from .conftest import zipped
+from .conftest import PATIENT_MS, zipped
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Request, WebSocket
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 pytest.importorskip("streamlit", reason="needs the extra [apps]")
 
 NUMBER = "98765432123"
-WAIT_MS = 120_000
 _WORDS = ("canary", "zx81", NUMBER, "19370426")
 _SECRETS = (CANARY, f"{CANARY}.nii.gz", f"{CANARY}.zip", "CANARY-ID-77", NUMBER)
 
@@ -164,8 +163,8 @@ def own_scan(page: Page, url: str) -> None:
     """The Reconstruct page, asking for a file and showing none."""
     page.goto(url)
     page.get_by_test_id("stButtonGroup").get_by_text("My file").click()
-    page.locator("input[type=file]").wait_for(state="attached", timeout=WAIT_MS)
-    page.locator(".viewer").wait_for(state="detached", timeout=WAIT_MS)
+    page.locator("input[type=file]").wait_for(state="attached", timeout=PATIENT_MS)
+    page.locator(".viewer").wait_for(state="detached", timeout=PATIENT_MS)
 
 
 def give(page: Page, name: str, content: bytes) -> None:
@@ -195,19 +194,19 @@ def test_nothing_that_the_app_writes_prints_or_sends_names_the_patient(
     }.items():
         give(page, name, content)
         # What the run before drew stays until this one ends; a file given during an upload cancels it.
-        complaint.first.wait_for(timeout=WAIT_MS)
-        viewer.wait_for(state="detached", timeout=WAIT_MS)
+        complaint.first.wait_for(timeout=PATIENT_MS)
+        viewer.wait_for(state="detached", timeout=PATIENT_MS)
         give(page, f"{CANARY}-good.nii.gz", nifti())
-        complaint.first.wait_for(state="detached", timeout=WAIT_MS)
-        viewer.wait_for(timeout=WAIT_MS)
+        complaint.first.wait_for(state="detached", timeout=PATIENT_MS)
+        viewer.wait_for(timeout=PATIENT_MS)
     own_scan(page, server.url)
     give(page, f"{CANARY}.zip", zipped(slices()))
-    viewer.wait_for(timeout=WAIT_MS)
+    viewer.wait_for(timeout=PATIENT_MS)
     for name in ("Total variation", "Diffusion"):
         page.get_by_role("button", name=name, exact=True).click()
     page.get_by_role("button", name="Reconstruct", exact=True).click()
-    page.get_by_role("button", name="Back to the scan").wait_for(timeout=WAIT_MS)
-    with page.expect_download(timeout=WAIT_MS) as waiting:
+    page.get_by_role("button", name="Back to the scan").wait_for(timeout=PATIENT_MS)
+    with page.expect_download(timeout=PATIENT_MS) as waiting:
         page.get_by_role("button", name="Everything (zip)").click()
     taken = Path(waiting.value.path()).read_bytes()
 
@@ -215,14 +214,14 @@ def test_nothing_that_the_app_writes_prints_or_sends_names_the_patient(
     page.get_by_test_id("stButtonGroup").get_by_text("Data folder").click()
     for number in (1, 2, 3, 4):
         choose(page, "Scan of the folder", f"scan {number} ")
-        (viewer if number < 3 else complaint.first).wait_for(timeout=WAIT_MS)
+        (viewer if number < 3 else complaint.first).wait_for(timeout=PATIENT_MS)
     for title in ("Results", "Compare", "Read"):
         page.get_by_role("link", name=title).click()
-        page.get_by_role("heading", name=title).first.wait_for(timeout=WAIT_MS)
+        page.get_by_role("heading", name=title).first.wait_for(timeout=PATIENT_MS)
         page.wait_for_timeout(1000)
         if title == "Results":
             choose(page, "Open", "data: run 1")
-            complaint.first.wait_for(timeout=WAIT_MS)
+            complaint.first.wait_for(timeout=PATIENT_MS)
     page.goto("about:blank")  # it would complain that the server is gone
     server.stop()
 
@@ -254,7 +253,7 @@ def test_a_bug_tells_its_place_and_no_name(
     heard.listen(page)
     page.goto(server.url)
     page.get_by_test_id("stButtonGroup").get_by_text("Data folder").click()
-    page.get_by_text("A bug (ZeroDivisionError)").wait_for(timeout=WAIT_MS)
+    page.get_by_text("A bug (ZeroDivisionError)").wait_for(timeout=PATIENT_MS)
     page.goto("about:blank")  # it would complain that the server is gone
     server.stop()
     assert "ZeroDivisionError" in server.stderr.read_text()  # the log says where

@@ -18,13 +18,12 @@ import medidiff
 from medidiff.io.volume import Volume
 
 from ..dicoms import write_slice
-from .conftest import zipped
+from .conftest import PATIENT_MS, zipped
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
 NAME = "CANARY^NAME"
-WAIT_MS = 120_000
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +81,9 @@ def cube(side: int) -> Volume:
 def own_scan(page: Page, url: str) -> Locator:
     """The Reconstruct page, asking for a file."""
     page.goto(url)
-    page.get_by_role("radio", name="My file").click(timeout=WAIT_MS)
+    page.get_by_role("radio", name="My file").click(timeout=PATIENT_MS)
     chosen = page.get_by_test_id("stFileUploader").locator("input[type=file]")
-    chosen.wait_for(state="attached", timeout=WAIT_MS)
+    chosen.wait_for(state="attached", timeout=PATIENT_MS)
     return chosen
 
 
@@ -108,7 +107,7 @@ def give(place: Locator, name: str, content: bytes) -> None:
 def the_line(page: Page) -> str:
     """The one message on the page."""
     alert = page.get_by_test_id("stAlertContentError")
-    alert.first.wait_for(timeout=WAIT_MS)
+    alert.first.wait_for(timeout=PATIENT_MS)
     assert alert.count() == 1
     sign, *lines = filter(None, alert.inner_text().split("\n"))
     assert (sign, len(lines)) == ("error", 1)
@@ -118,18 +117,18 @@ def the_line(page: Page) -> str:
 
 def test_a_nifti_is_shown(page: Page, url: str, tmp_path: Path) -> None:
     give(own_scan(page, url), f"{NAME}.nii.gz", nifti(cube(32), tmp_path))
-    page.get_by_text("Axial 3 / 4").first.wait_for(timeout=WAIT_MS)
+    page.get_by_text("Axial 3 / 4").first.wait_for(timeout=PATIENT_MS)
 
 
 def test_a_zip_of_a_dicom_folder_is_shown_and_of_several_series_one_is_chosen(page: Page, url: str) -> None:
     place = own_scan(page, url)
     give(place, f"{NAME}.zip", zipped({**dicom(range(4, 10), 1), **dicom(range(4, 9), 2)}))
-    page.get_by_role("combobox", name="Series").click(timeout=WAIT_MS)
+    page.get_by_role("combobox", name="Series").click(timeout=PATIENT_MS)
     options = page.get_by_role("option")
     assert [text.split(",")[1].split()[0] for text in options.all_inner_texts()] == ["6", "5"]
     assert page.locator(".viewer").count() == 0, "none is taken by itself"
     options.nth(1).click()
-    page.get_by_text("Axial 3 / 5").first.wait_for(timeout=WAIT_MS)
+    page.get_by_text("Axial 3 / 5").first.wait_for(timeout=PATIENT_MS)
     assert NAME not in page.get_by_test_id("stMain").locator(".viewer").inner_text()
 
 
@@ -152,23 +151,23 @@ def test_what_cannot_be_used_is_one_line_and_the_next_file_is_read(
     line = the_line(page)
     assert "expected" in line
     page.get_by_test_id("stFileUploader").get_by_role("button", name="Remove").first.click()
-    page.get_by_test_id("stAlertContentError").wait_for(state="detached", timeout=WAIT_MS)
+    page.get_by_test_id("stAlertContentError").wait_for(state="detached", timeout=PATIENT_MS)
     give(place, "b.nii.gz", nifti(cube(32), tmp_path))
-    page.get_by_text("Axial 3 / 4").first.wait_for(timeout=WAIT_MS)
+    page.get_by_text("Axial 3 / 4").first.wait_for(timeout=PATIENT_MS)
     assert told in line
 
 
 def test_two_grids_in_compare_are_one_line(page: Page, url: str, tmp_path: Path) -> None:
     page.goto(url)
-    page.get_by_role("link", name="Compare").click(timeout=WAIT_MS)
-    page.get_by_role("radio", name="My volumes").click(timeout=WAIT_MS)
+    page.get_by_role("link", name="Compare").click(timeout=PATIENT_MS)
+    page.get_by_role("radio", name="My volumes").click(timeout=PATIENT_MS)
     places = page.get_by_test_id("stFileUploader").locator("input[type=file]")
-    places.nth(1).wait_for(state="attached", timeout=WAIT_MS)
+    places.nth(1).wait_for(state="attached", timeout=PATIENT_MS)
     give(places.nth(0), f"{NAME}.nii.gz", nifti(cube(24), tmp_path))
     give(places.nth(1), f"{NAME}.nii.gz", nifti(cube(32), tmp_path))
     assert "expected the grid of Volume 1, 4 x 24 x 24 voxels (z, y, x), got 4 x 32 x 32" in the_line(page)
     page.get_by_test_id("stFileUploader").nth(1).get_by_role("button", name="Remove").first.click()
-    page.get_by_text("Give two volumes").wait_for(timeout=WAIT_MS)
+    page.get_by_text("Give two volumes").wait_for(timeout=PATIENT_MS)
     give(places.nth(1), f"{NAME}.nii.gz", nifti(cube(24), tmp_path))
-    page.locator(".viewer[data-loaded]").wait_for(timeout=WAIT_MS)
+    page.locator(".viewer[data-loaded]").wait_for(timeout=PATIENT_MS)
     assert page.locator(".viewer .pane").count() == 2

@@ -25,7 +25,7 @@ from medidiff.errors import InputError
 from medidiff.io import Volume
 from medidiff.runs.jobs import Job, read_job, start_job
 
-from .conftest import free_port, zipped
+from .conftest import free_port, wait_until, zipped
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -118,9 +118,8 @@ def test_no_text_becomes_a_script(server: Server, page: Page, watched: Watched) 
         """() => { const made = document.createElement('script'); made.textContent = 'window.planted = 1';
         document.body.append(made); setTimeout("window.planted = 2"); }"""
     )
-    page.wait_for_timeout(500)
+    wait_until(page, lambda: len(watched.faults) == 2)
     assert page.evaluate("typeof window.planted") == "undefined"
-    assert len(watched.faults) == 2
     watched.faults.clear()
 
 

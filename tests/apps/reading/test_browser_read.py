@@ -19,6 +19,7 @@ import pytest
 
 from medidiff.review.design.cases import read_manifest
 
+from ..conftest import wait_until
 from .conftest import APPS, ARMS, CANARIES, SECRET_CASE, write_run
 from .leaks import Heard
 from .reader import PIN
@@ -285,8 +286,12 @@ def test_keys_act_where_they_should(server_of_keys: Server, page: Page) -> None:
     reader.choose("3")
     window = page.locator(".viewer").evaluate("(root) => [root.viewer.width, root.viewer.first.width]")
     assert window[0] == window[1]  # 3 is no preset here
-    page.wait_for_timeout(300)
-    page.keyboard.press("Enter")
+    second = page.get_by_text(f"Case 2 of {CASES}")
+    for _ in range(20):  # the page listens a moment after the choice is marked
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(300)
+        if second.count():
+            break
     reader.see(2)
     assert page.get_by_label("Comment").input_value() == ""
 
@@ -315,10 +320,11 @@ def test_no_image_is_seen_before_the_other(server_of_keys: Server, page: Page) -
     page.route("**/medidiff/voxels/**", hold)
     Reader(page).open(server_of_keys).sign_in("R13", new=True).check_display()
     page.get_by_text(f"Case 1 of {CASES}").wait_for()
-    page.wait_for_timeout(1500)
-    assert len(asked) == 2
     viewer = page.locator(".viewer")
-    assert viewer.evaluate("(root) => root.viewer.arms[0].store.have.some(Boolean)")
+    viewer.wait_for()
+    page.wait_for_function(_FIRST_CAME)
+    wait_until(page, lambda: len(asked) == 2)
+    page.wait_for_timeout(1500)
     assert viewer.evaluate(_BRIGHTEST) == [0, 0]
     assert page.get_by_role("button", name="Submit").is_disabled()
     asked[1].continue_()
@@ -326,6 +332,7 @@ def test_no_image_is_seen_before_the_other(server_of_keys: Server, page: Page) -
     assert min(viewer.evaluate(_BRIGHTEST)) > 100
 
 
+_FIRST_CAME = """() => document.querySelector(".viewer").viewer?.arms[0].store.have.some(Boolean)"""
 _BRIGHTEST = """(root) => [...root.querySelectorAll("canvas.picture")].map((canvas) => {
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   return data.reduce((most, value, i) => (i % 4 === 3 ? most : Math.max(most, value)), 0);

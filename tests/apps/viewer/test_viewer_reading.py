@@ -79,12 +79,12 @@ def test_every_control_has_a_name_and_shows_its_focus(plain) -> None:
 def test_it_fits_a_screen_and_a_tablet(open_viewer, width: int, ratio: int) -> None:
     seen = open_viewer("?plain=1", device_scale_factor=ratio)
     seen.page.set_viewport_size({"width": width, "height": 1180})
-    seen.page.wait_for_timeout(200)
-    wide, canvas = seen.state(
-        "[document.documentElement.scrollWidth, [s.panes[0].canvas.width, s.panes[0].w]]"
+    seen.page.wait_for_function(
+        "([width, ratio]) => { const { w, canvas } = document.querySelector('.viewer').viewer.panes[0];"
+        "return w < width && canvas.width === Math.round(w * ratio); }",
+        arg=[width, ratio],
     )
-    assert wide <= width
-    assert canvas[0] == round(canvas[1] * ratio)
+    assert seen.state("document.documentElement.scrollWidth") <= width
     sides = "all => all.map(one => one.getBoundingClientRect()).map(box => [box.left, box.right])"
     for left, right in seen.root.locator("button:visible").evaluate_all(sides):
         assert left >= 0
