@@ -1,6 +1,7 @@
 """What samples say without a model: white noise, the vertex of a maximum, a plateau.
 
-White noise from second differences:  sd = MAD(y[i-1] - 2 y[i] + y[i+1]) / (0.6745 sqrt 6).
+White noise from second differences:  sd = MAD(y[i-1] - 2 y[i] + y[i+1]) / (0.6745 sqrt 6). Where most of
+them are equal, the trace was digitised in steps q above its noise, and what is left is rounding: q / sqrt 12.
 
 Picking and fitting, and a simulation's summary, share these; only numpy is loaded, because a fit of named
 peaks has to answer before `scipy.signal` would be there.
@@ -25,11 +26,17 @@ Array = NDArray[np.float64]
 
 
 def white_noise(signal: Array) -> float:
-    """Standard deviation of white noise, from second differences; 0 for fewer than 3 samples."""
-    if signal.size < 3:
-        return 0.0
-    second = np.diff(signal, 2)
-    return float(np.median(np.abs(second - np.median(second)))) / (_MAD * math.sqrt(6))
+    """Standard deviation of white noise, or of rounding; 0 for fewer than 3 samples."""
+    return _scatter(signal) or rounding_noise(signal)
+
+
+def rounding_noise(signal: Array) -> float:
+    """Standard deviation of rounding where the steps of digitising hide the noise, else 0.
+
+    Neighbours are rounded alike there, so that no smoothing lowers it.
+    """
+    hidden = signal.size >= 3 and not _scatter(signal)
+    return _step(signal) / math.sqrt(12) if hidden else 0.0
 
 
 def vertex(x: Array, y: Array, index: int) -> tuple[float, float]:
@@ -82,8 +89,19 @@ def plateau(signal: Array, index: int, start: int = 0, end: int | None = None) -
     left = max(low[low < index], default=start - 1)
     right = min(low[low > index], default=start + part.size)
     upper = int(right - left) - 1
-    steps = np.abs(np.diff(signal))
-    quantum = float(steps[steps > 0].min()) if (steps > 0).any() else 0.0
-    digitised = 2 * upper / FWHM_PER_SIGMA * math.sqrt(2 * quantum / height)
+    digitised = 2 * upper / FWHM_PER_SIGMA * math.sqrt(2 * _step(signal) / height)
     enough = max(_SHARE * upper, 2 * digitised + 1)
     return last - first + 1 if last - first + 1 >= enough else 0
+
+
+def _scatter(signal: Array) -> float:
+    if signal.size < 3:
+        return 0.0
+    second = np.diff(signal, 2)
+    return float(np.median(np.abs(second - np.median(second)))) / (_MAD * math.sqrt(6))
+
+
+def _step(signal: Array) -> float:
+    """The smallest difference of unequal neighbours, of a digitised trace its step; 0 of a constant one."""
+    steps = np.abs(np.diff(signal))
+    return float(steps[steps > 0].min(initial=np.inf)) if steps.any() else 0.0

@@ -1,6 +1,6 @@
 """The noise of a trace, as a peak meets it.
 
-White noise is taken from second differences (`samples.white_noise`).
+White noise is taken from second differences, or is that of rounding (`samples.white_noise`).
 
 A detector's filter correlates neighbours, so that this falls short of the wander that looks like a small
 peak. What a peak of FWHM w must stand out from is the same contrast at its own width,
@@ -9,7 +9,10 @@ peak. What a peak of FWHM w must stand out from is the same contrast at its own 
 
 where no signal is: there the rms of D over one width lies within three times the median of such places, begun
 at the quietest tenth (peaks add to D, and never take away). sd = that median / sqrt 1.5: for white noise, the
-standard deviation of m.
+standard deviation of m; at least what rounding leaves.
+
+The width w is that of peaks that nobody doubts, whatever stands beside them (a solvent may be 5000 times as
+tall): their prominence is ten white noises, and 20 times the sd at their own width.
 """
 
 from __future__ import annotations
@@ -22,10 +25,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import convolve1d
 from scipy.signal import find_peaks, peak_prominences, peak_widths, savgol_filter
 
-from medidiff.domains.chromatography.samples import white_noise
+from medidiff.domains.chromatography.samples import rounding_noise, white_noise
 
-_CLEAR = 10.0  # white noises, and
-_SHARE = 0.005  # of the trace's range: what is a peak beyond doubt, to measure widths on
+_WHITE, _CLEAR = 10.0, 20.0  # noises, white and at its width: what is a peak beyond doubt
+_BLOCKS = 32  # to a width: as finely as noise at that width has to be seen
 _QUIETEST, _FACTOR, _ROUNDS = 0.1, 3.0, 10
 _FEW = 5  # samples: fewer hold no window
 
@@ -51,16 +54,9 @@ def measure_noise(signal: NDArray[np.float64]) -> Noise:
     width, widest = clear_widths(signal, white)
     if signal.size < _FEW:
         return Noise(white, white, width, widest, np.ones(signal.size, bool))
-    rms = _contrasts(signal, width)
-    limit = _FACTOR * float(np.quantile(rms, _QUIETEST))
-    for _ in range(_ROUNDS):
-        grown = _FACTOR * float(np.median(rms[rms <= limit]))
-        if grown <= limit:
-            break
-        limit = grown
-    quiet = rms <= max(limit, 1e-12 * float(np.ptp(signal)))
-    sd = float(np.median(rms[quiet])) / math.sqrt(1.5)
-    return Noise(white, max(sd, white / math.sqrt(max(width / 2, 1))), width, widest, quiet)
+    quiet, sd = _quiet(_contrasts(signal, width), float(np.ptp(signal)))
+    least = max(white / math.sqrt(max(width / 2, 1)), rounding_noise(signal))
+    return Noise(white, max(sd, least), width, widest, quiet)
 
 
 def clear_widths(signal: NDArray[np.float64], white: float) -> tuple[float, float]:
@@ -71,11 +67,12 @@ def clear_widths(signal: NDArray[np.float64], white: float) -> tuple[float, floa
     smooth = smoothed(signal, 5)
     apexes, _ = find_peaks(smooth)
     prominences = peak_prominences(smooth, apexes)[0]
-    clear = prominences > max(_CLEAR * white, _SHARE * float(np.ptp(signal)))
+    tall = prominences > max(_WHITE * white, 1e-9 * float(np.ptp(signal)))
+    widths = np.maximum(peak_widths(smooth, apexes[tall], 0.5)[0], 3.0)
+    clear = prominences[tall] > _CLEAR * _noise_at(signal, widths)
     if not clear.any():
         return (max(signal.size / 100, 3.0),) * 2
-    widths = peak_widths(smooth, apexes[clear], 0.5)[0]
-    return max(float(np.median(widths)), 3.0), max(float(np.quantile(widths, 0.95)), 3.0)
+    return float(np.median(widths[clear])), float(np.quantile(widths[clear], 0.95))
 
 
 def smoothed(
@@ -92,6 +89,31 @@ def smoothed(
     ends = "interp" if derivative else "nearest"  # a repeated end bends the trace there
     fitted: NDArray[np.float64] = savgol_filter(signal, points, order, deriv=derivative, mode=ends)
     return fitted
+
+
+def _noise_at(signal: NDArray[np.float64], widths: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The sd at each of these widths, (widths,): between those at powers of two."""
+    if not widths.size or signal.size < _FEW:
+        return np.zeros_like(widths)
+    scales = 2.0 ** np.arange(math.floor(np.log2(widths.min())), math.ceil(np.log2(widths.max())) + 1)
+    found = []
+    for scale in scales:
+        block = max(int(scale / _BLOCKS), 1)
+        means = signal[: signal.size // block * block].reshape(-1, block).mean(axis=1)
+        found.append(_quiet(_contrasts(means, scale / block), float(np.ptp(signal)))[1])
+    return np.interp(np.log2(widths), np.log2(scales), found)
+
+
+def _quiet(rms: NDArray[np.float64], ptp: float) -> tuple[NDArray[np.bool_], float]:
+    """Where no signal is, and the sd there."""
+    limit = _FACTOR * float(np.quantile(rms, _QUIETEST))
+    for _ in range(_ROUNDS):
+        grown = _FACTOR * float(np.median(rms[rms <= limit]))
+        if grown <= limit:
+            break
+        limit = grown
+    quiet = rms <= max(limit, 1e-12 * ptp)
+    return quiet, float(np.median(rms[quiet])) / math.sqrt(1.5)
 
 
 def _contrasts(signal: NDArray[np.float64], width: float) -> NDArray[np.float64]:

@@ -39,6 +39,28 @@ def test_correlated_noise_is_told_from_white() -> None:
     assert 0.005 < found.sd < 0.015
 
 
+def test_widths_are_those_of_small_peaks_also_beside_a_solvent() -> None:
+    """Narrow bumps on a solvent's tail are more than a thousandth of the trace's range; the peaks are not."""
+    at = np.arange(20000.0)
+    rng = np.random.default_rng(5)
+    wander = np.convolve(rng.normal(0, 1, 20100), np.hanning(101), "valid")[:20000]
+    small = sum(np.exp(-((at - c) ** 2) / (2 * 30.0**2)) for c in range(3000, 20000, 1000))
+    tail = np.where(at > 500, 3e4 * np.exp(-(at - 500) / 60), 0)
+    bumps = sum(300 * np.exp(-((at - c) ** 2) / (2 * 4.0**2)) for c in (600, 650, 700))
+    found = measure_noise(small + tail + bumps + 0.003 * wander / wander.std())
+    assert found.width == pytest.approx(30 * 2.3548, rel=0.05)
+
+
+@pytest.mark.parametrize("scatter", [0.01, 0.1, 0.2])
+def test_steps_that_hide_the_noise_leave_rounding(scatter: float) -> None:
+    """What rounding to whole numbers takes away has an rms of 1 / sqrt 12; smoothing does not lower it."""
+    drift = 10 * np.exp(-np.arange(6000) / 3000)
+    rough = 1000 * peaks(6000, 300, 12.0) + drift + np.random.default_rng(6).normal(0, scatter, 6000)
+    found = measure_noise(np.round(rough))
+    assert found.white == pytest.approx(12**-0.5)
+    assert found.sd >= found.white
+
+
 def test_quiet_samples_hold_no_peak() -> None:
     signal = peaks(3000, 500, 10.0) + np.random.default_rng(4).normal(0, 0.001, 3000)
     quiet = measure_noise(signal).quiet

@@ -44,14 +44,15 @@ def test_small_peaks_are_found_beside_a_solvent() -> None:
     assert [pick.shoulder for pick in picks(solvent + small + bent + noise)] == [False] * 5 + [True, False]
 
 
-@pytest.mark.parametrize("kind", ["white", "filtered", "drift"])
+@pytest.mark.parametrize("kind", ["white", "filtered", "drift", "steps", "coarse steps"])
 def test_noise_alone_has_no_peak(kind: str) -> None:
-    """Ten draws of 3000 samples: at 10 noises none may appear, filtered by 15 samples or drifting."""
+    """Ten draws of 3000 samples: at 10 noises none may appear, filtered over 15, drifting or rounded."""
     for seed in range(10):
         noise = np.random.default_rng(seed).normal(0, 1, AT.size + 14)
         if kind == "filtered":
             noise = np.convolve(noise, np.ones(15) / 15, "same")
-        signal = noise[: AT.size] + (AT / 30 if kind == "drift" else 0)
+        signal = noise[: AT.size] + (AT / 30 if kind in ("drift", "coarse steps") else 0)
+        signal = {"steps": np.round(2 * signal), "coarse steps": np.round(signal / 10)}.get(kind, signal)
         assert picks(signal) == []
 
 
