@@ -113,15 +113,15 @@ def pressed(label: str, *, key: str, icon: str | None = None, help: str | None =
     """A button, and whether it was pressed; `look` as `st.button` has it.
 
     A run that another event interrupts before it comes to its button would lose the press: the press is noted
-    at once, and taken where the button stands.
+    at once, and taken where the button stands. The note is no part of the session's state, every use of which
+    may end a run; so what a press does must come before the next such use, or call of Streamlit's.
     """
-    note = f"{key}-pressed"
-    st.button(label, key=key, icon=icon, help=help, on_click=_note, args=(note,), **look)
-    return bool(st.session_state.pop(note, False))
-
-
-def _note(name: str) -> None:
-    st.session_state[name] = True
+    notes: set[str] = st.session_state.setdefault("pressed", set())
+    st.button(label, key=key, icon=icon, help=help, on_click=notes.add, args=(key,), **look)
+    if key not in notes:
+        return False
+    notes.remove(key)
+    return True
 
 
 def attempt(make: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:

@@ -9,7 +9,7 @@ from frame import plain
 
 from medidiff.errors import InputError
 from medidiff.review import Reader, Study
-from reading.sitting import sit_down
+from reading.sitting import Sitting, seat
 from reading.studies import tried
 
 _KNOWN, _NEW = "I have a PIN", "First time here"
@@ -49,6 +49,7 @@ def _instructions(study: Study) -> None:
 
 
 def _sign_in(study: Study, folder: Path, *, practice: bool) -> None:
+    place = seat()
     if practice:
         st.markdown("Practice: take any code, such as `ME`, and any PIN of 4 digits.")
     first = st.segmented_control(
@@ -74,7 +75,7 @@ def _sign_in(study: Study, folder: Path, *, practice: bool) -> None:
         return
     reader, _ = tried(_known, study, code or "", pin or "", again or "", new=new)
     if reader is not None:
-        sit_down(folder, reader)
+        place.sitting = Sitting(folder, reader)
         st.rerun()
 
 

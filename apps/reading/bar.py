@@ -6,7 +6,7 @@ import streamlit as st
 from frame import foot, head, plain
 
 from medidiff.review import Given, Presentation, Study
-from reading.sitting import Sitting, leave
+from reading.sitting import Sitting, sign_out
 
 PRACTICE = "Practice: answers count for nothing"
 
@@ -58,7 +58,7 @@ def bar(
             if latest is not None and not sitting.correcting:
                 st.button("Correct the previous answer", type="tertiary", on_click=_correct, args=(sitting,))
             st.markdown(f"Reader {plain(sitting.reader.code)}", width="content")
-            st.button("Sign out", type="tertiary", on_click=leave)
+            sign_out(type="tertiary")
 
 
 def _correct(sitting: Sitting) -> None:

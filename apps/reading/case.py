@@ -12,7 +12,7 @@ from viewer import Arm, View, show
 
 from medidiff.errors import InputError, MedidiffError
 from medidiff.review import Choice, Given, Presentation, Study
-from reading.sitting import Shown, Sitting, leave
+from reading.sitting import Shown, Sitting, sign_out
 from reading.studies import tried, without_case
 
 SHORTCUTS = "123456789"
@@ -30,7 +30,7 @@ def read_case(study: Study, sitting: Sitting, presentation: Presentation, earlie
     shown = _on_screen(study, sitting, presentation, earlier)
     if shown is None:
         st.button("Try again")
-        st.button("Sign out", on_click=leave)
+        sign_out()
         return
     with st.container(key="reading-notice"):  # always there, so that the images keep their place
         if sitting.notice:
@@ -135,24 +135,24 @@ def _place_of(shown: Shown, value: str) -> str:
 
 
 def _choose(shown: Shown, value: str) -> None:
-    if st.session_state.get(_place_of(shown, value)):
-        shown.pressed.append(value)
+    shown.pressed.append(value)
 
 
 def _submit(shown: Shown) -> None:
-    if st.session_state.get(f"submit-{shown.key}"):
-        shown.submitted = True
+    shown.submitted = True
 
 
 def settle(study: Study, sitting: Sitting) -> None:
     """Take what was pressed since the last run, before anything is drawn: a choice, a submission, or both.
 
     Fast keys reach the server together, in an order that is not known here, so callbacks only note them. A
-    first choice counts for the submission beside it; one that differs from the choice before does not.
+    first choice counts for the submission beside it; one that differs from the choice before does not. From
+    the taking to the storing nothing asks Streamlit, which may end a run there for a newer event.
     """
     shown = sitting.shown
     if shown is None or not (shown.pressed or shown.submitted):
         return
+    comment = st.session_state.get(f"comment-{shown.key}", "")
     pressed, submitted, before = set(shown.pressed), shown.submitted, shown.choice
     shown.pressed, shown.submitted = [], False
     if shown.stored:
@@ -165,10 +165,10 @@ def settle(study: Study, sitting: Sitting) -> None:
     if shown.choice is None or before not in (None, shown.choice):
         shown.trouble = _not_clear("none" if shown.choice is None else "another one at the same moment")
     else:
-        _store(study, sitting, shown, shown.choice)
+        _store(study, sitting, shown, shown.choice, comment)
 
 
-def _store(study: Study, sitting: Sitting, shown: Shown, choice: str) -> None:
+def _store(study: Study, sitting: Sitting, shown: Shown, choice: str, comment: str) -> None:
     """On trouble all stays on the screen, to try again."""
     sitting.notice = ""
     try:
@@ -176,7 +176,7 @@ def _store(study: Study, sitting: Sitting, shown: Shown, choice: str) -> None:
             sitting.reader,
             shown.presentation,
             choice,
-            comment=st.session_state.get(f"comment-{shown.key}", ""),
+            comment=comment,
             seconds=shown.seconds(),
             corrects=shown.earlier.row if shown.earlier else None,
         )

@@ -8,7 +8,7 @@ import streamlit as st
 from frame import empty
 
 from medidiff.review import Study, Washout
-from reading.sitting import Sitting, leave
+from reading.sitting import Sitting, sign_out
 
 
 def wait(study: Study, sitting: Sitting, washout: Washout) -> None:
@@ -29,7 +29,7 @@ def wait(study: Study, sitting: Sitting, washout: Washout) -> None:
         st.metric("Time left", duration(left.seconds_left) if isinstance(left, Washout) else "")
 
     clock()
-    st.button("Sign out", on_click=leave)
+    sign_out()
 
 
 def finish(study: Study, sitting: Sitting) -> None:
@@ -42,13 +42,13 @@ def finish(study: Study, sitting: Sitting) -> None:
     )
     st.markdown("Head of the log, for the coordinator's record (`medidiff review verify --expect`):")
     st.code(str(study.head), language=None, wrap_lines=True)
-    st.button("Sign out", on_click=leave)
+    sign_out()
 
 
 def closed() -> None:
     """A study that was unblinded."""
     empty("This study was unblinded and is closed: it takes no more answers.")
-    st.button("Sign out", on_click=leave)
+    sign_out()
 
 
 def duration(seconds: float) -> str:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 from viewer import View
@@ -14,8 +15,6 @@ from viewer import View
 from medidiff.errors import MedidiffError
 from medidiff.io.volume import Volume
 from medidiff.review import Given, Presentation, Reader
-
-_PLACE = "reading"
 
 
 @dataclass
@@ -55,16 +54,23 @@ class Sitting:
     notice: str = ""
 
 
-def sitting() -> Sitting | None:
-    """Of this browser's session, when somebody signed in."""
-    return st.session_state.get(_PLACE)
+@dataclass
+class Seat:
+    """Where the session keeps who reads: each use of Streamlit's own state may end a run, one of this not."""
+
+    sitting: Sitting | None = None
+
+    def leave(self) -> None:
+        """Sign out."""
+        self.sitting = None
 
 
-def sit_down(folder: Path, reader: Reader) -> None:
-    """Begin; what another reader left in this session goes."""
-    st.session_state[_PLACE] = Sitting(folder, reader)
+def seat() -> Seat:
+    """Of this browser's session; empty until somebody signed in."""
+    found: Seat = st.session_state.setdefault("reading", Seat())
+    return found
 
 
-def leave() -> None:
-    """Sign out."""
-    st.session_state.pop(_PLACE, None)
+def sign_out(**look: Any) -> None:
+    """The button; `look` as `st.button` has it."""
+    st.button("Sign out", on_click=seat().leave, **look)

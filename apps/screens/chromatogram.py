@@ -189,10 +189,12 @@ def _named(retention_s: float, over: Overlay) -> str:
 def _fit(digest: str, trace: Chromatogram, system: System) -> None:
     """The fit from the knobs' present place, when asked for."""
     st.write("k, kd and area of every analyte at once, with 95 % intervals, starting from the sliders.")
-    asked = (digest, system.digest)
+    asked: set[tuple[str, str]] = st.session_state.setdefault("fits", set())
+    this = (digest, system.digest)
     if pressed("Fit", key="fit", type="primary"):
-        st.session_state["fitted"] = asked
-    if st.session_state.get("fitted") != asked:
+        asked.clear()
+        asked.add(this)
+    if this not in asked:
         return
     with st.spinner("Fitting"):
         result = attempt(fit_of, digest, system.digest, trace, system)

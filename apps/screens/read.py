@@ -10,7 +10,7 @@ from reading.bar import bar, heading
 from reading.case import read_case, settle
 from reading.display import check_display
 from reading.endings import closed, finish, wait
-from reading.sitting import Sitting, leave, sitting
+from reading.sitting import Sitting, seat
 from reading.studies import found_studies, opened, practice, title_of, tried
 from settings import settings
 from streamlit.delta_generator import DeltaGenerator
@@ -20,10 +20,10 @@ from medidiff.review import Presentation, Study, Washout
 
 def page() -> None:
     """What this session's reader sees now."""
-    only, here = settings().study, sitting()
-    if only is not None and here is not None and here.folder != only:
-        leave()
-        here = None
+    only, place = settings().study, seat()
+    if only is not None and place.sitting is not None and place.sitting.folder != only:
+        place.leave()
+    here = place.sitting
     alone, top = only is not None, st.container()
     folder = here.folder if here is not None else only or _chosen()
     study = tried(opened, folder)[0] if folder is not None else None

@@ -155,6 +155,42 @@ def wait_until(page: Page, condition: Callable[[], bool]) -> None:
 
 
 @dataclass
+class RunEnds:
+    """Ends a page's run for a newer event, at the use of the session's state that is asked for."""
+
+    left: int = 0
+    count: int = 0
+
+    def at(self, use: int) -> None:
+        """The first use is 1."""
+        self.left = use
+
+    def ending(self, use: Callable[..., object]) -> Callable[..., object]:
+        from streamlit.runtime.scriptrunner import RerunData, RerunException, get_script_run_ctx
+
+        def used(*given: object, **named: object) -> object:
+            if self.left and get_script_run_ctx(suppress_warning=True) is not None:  # a test looks, too
+                self.left -= 1
+                if not self.left:
+                    self.count += 1
+                    raise RerunException(RerunData())
+            return use(*given, **named)
+
+        return used
+
+
+@pytest.fixture
+def run_ends(monkeypatch: pytest.MonkeyPatch) -> RunEnds:
+    """As Streamlit does when an event arrives while a page runs, at each place where it may."""
+    from streamlit.runtime.state.safe_session_state import SafeSessionState
+
+    made = RunEnds()
+    for name in ("__getitem__", "__setitem__", "__delitem__", "__contains__", "register_widget"):
+        monkeypatch.setattr(SafeSessionState, name, made.ending(getattr(SafeSessionState, name)))
+    return made
+
+
+@dataclass
 class Watched:
     """What a page complained of, and whom it asked."""
 

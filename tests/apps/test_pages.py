@@ -18,6 +18,8 @@ from streamlit.testing.v1 import AppTest
 from medidiff.io.volume import Volume
 from medidiff.runs.demo import demo_run_folder
 
+from .conftest import RunEnds
+
 APPS = Path(__file__).resolve().parents[2] / "apps"
 NOTICE = "Research use only"
 SECONDS = 120
@@ -260,3 +262,23 @@ def own_trace(open_page: Open, content: bytes) -> AppTest:
     test.file_uploader[0].set_value(("CANARY^NAME.csv", content, "text/csv")).run()
     assert not test.exception
     return test
+
+
+def test_no_event_takes_a_press_with_it(run_ends: RunEnds) -> None:
+    """Wherever a newer event ends the run: what a button does is done once."""
+
+    def script() -> None:
+        import streamlit as st
+        from frame import pressed
+
+        done = st.session_state.setdefault("done", [])
+        if pressed("Go", key="go"):
+            done.append("once")
+        st.number_input("Later", key="later")
+
+    test = AppTest.from_function(script).run()
+    for use in range(1, 6):
+        run_ends.at(use)
+        test.button[0].click().run()
+        assert len(test.session_state["done"]) == use
+    assert run_ends.count == 5

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from frame import pressed
 
 from medidiff.review import Study
 from reading.sitting import Sitting
@@ -69,7 +70,8 @@ def check_display(study: Study, sitting: Sitting) -> None:
             st.warning("Darken the room or raise the brightness, and look again. It is recorded either way.")
         fits = _size(study, screen)
         ready = screen is not None and fits and None not in answers
-        if st.button("Continue", type="primary", disabled=not ready, shortcut="Enter") and screen is not None:
+        go_on = pressed("Continue", key="display-done", type="primary", disabled=not ready, shortcut="Enter")
+        if go_on and screen is not None and ready:
             _record(study, sitting, screen, corners, answers)
 
 

@@ -15,6 +15,7 @@ import pytest
 from medidiff.review.store import log as log_module
 from medidiff.review.store import place as place_module
 
+from ..conftest import RunEnds
 from .conftest import APPS, SECRET_CASE
 from .reader import Reading, rows
 
@@ -121,3 +122,15 @@ def test_a_study_that_another_server_has_open_says_so(served: Callable[..., Path
         reading.begin().answer("A")
         other.communicate()
     assert len(rows(folder, "answer")) == 1
+
+
+def test_no_event_takes_a_submission_with_it(served: Callable[..., Path], run_ends: RunEnds) -> None:
+    """Nine are submitted while a run ends at the first use of the session's state, the second, and so on."""
+    folder = served()
+    reading = Reading().begin()
+    for number in range(1, 10):
+        reading.press("A")
+        run_ends.at(number)
+        reading.press("Submit")
+        assert [one["number"] for one in rows(folder, "answer")] == list(range(1, number + 1))
+    assert run_ends.count == 9

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from ..conftest import wait_until
+
 INSIDE = (14, 34, 6)
 
 
@@ -111,7 +113,7 @@ def test_zoom_and_pan_move_all_arms(plain) -> None:
 def test_cine_runs_and_stops(plain) -> None:
     plain.root.get_by_label("Slices a second").select_option("25")
     plain.button("Play")
-    plain.page.wait_for_function("document.querySelector('.viewer').viewer.cross[2] !== 6")
+    wait_until(plain.page, lambda: plain.state("s.cross[2]") != 6)
     plain.button("Stop")
     stopped = plain.state("s.cross[2]")
     plain.page.wait_for_timeout(200)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from ..conftest import wait_until
+
 
 def test_labels_stand_in_the_panes_outside_blinded_reading(plain) -> None:
     assert plain.texts(0, "who") == "A  SECRET-fbp\nCase CASE-77\nFrame FRAME-9"
@@ -79,11 +81,8 @@ def test_every_control_has_a_name_and_shows_its_focus(plain) -> None:
 def test_it_fits_a_screen_and_a_tablet(open_viewer, width: int, ratio: int) -> None:
     seen = open_viewer("?plain=1", device_scale_factor=ratio)
     seen.page.set_viewport_size({"width": width, "height": 1180})
-    seen.page.wait_for_function(
-        "([width, ratio]) => { const { w, canvas } = document.querySelector('.viewer').viewer.panes[0];"
-        "return w < width && canvas.width === Math.round(w * ratio); }",
-        arg=[width, ratio],
-    )
+    fits = f"s.panes[0].w < innerWidth && s.panes[0].canvas.width === Math.round({ratio} * s.panes[0].w)"
+    wait_until(seen.page, lambda: seen.state(f"innerWidth === {width} && {fits}"))
     assert seen.state("document.documentElement.scrollWidth") <= width
     sides = "all => all.map(one => one.getBoundingClientRect()).map(box => [box.left, box.right])"
     for left, right in seen.root.locator("button:visible").evaluate_all(sides):
