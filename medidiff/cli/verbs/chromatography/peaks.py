@@ -122,13 +122,17 @@ def peak_lines(peaks: tuple[Peak, ...]) -> list[str]:
         f"{'':>4}{'minutes':>9}{'height':>12}{'area':>12}{'%':>8}{'plates':>9}{'tailing':>9}{'Rs':>7}  name"
     )
     lines = [
-        f"{i:>4}{p.retention_time_s / 60:>9.3f}{p.height:>12.4g}{p.area:>12.5g}{_cell(p.area_percent, 8, 2)}"
+        f"{i:>4}{p.retention_time_s / 60:>9.3f}{p.height:>12.4g}{p.area:>12.5g}{_percent(p.area_percent)}"
         f"{_cell(p.plates_half, 9, 0)}{_cell(p.tailing_usp, 9, 3)}{_cell(p.resolution, 7, 2)}"
         f"  {' '.join([p.name, *(f'[{flag}]' for flag in p.flags)]).strip()}".rstrip()
         for i, p in enumerate(peaks[:_MOST_LINES], 1)
     ]
     more = len(peaks) - _MOST_LINES
     return [head, *lines, *([f"     and {more} more, in peaks.csv"] if more > 0 else [])]
+
+
+def _percent(value: float) -> str:
+    return _cell(value, 8, 5 if value < 0.01 else 2)  # beside a solvent, the others are small
 
 
 def _cell(value: float, width: int, digits: int) -> str:

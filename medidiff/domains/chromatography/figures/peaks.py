@@ -27,8 +27,8 @@ _WIDTH, _LEFT, _PANEL = 12.0, 0.9, 10.7
 _TALL, _LOW = 3.3, 2.3
 _MOST_LABELS = 40
 _POINTS = 6000  # that are drawn: more lie upon each other
-_ENLARGED = 12.0  # times
-_APART = 0.011  # of the width: nearer labels would cover each other
+_ENLARGED, _OVER = 12.0, 2.0  # times at least; times the median peak, which a solvent would hide
+_APART, _ROOM = 0.011, 0.06  # of the width: nearer labels would cover each other; of the height, for one
 
 Array = NDArray[np.float64]
 
@@ -38,7 +38,7 @@ def draw_peaks(
 ) -> Figure:
     """The page; time_s, signal, baseline: (points,)."""
     whole = partial(_panel, time_s=time_s, signal=signal, baseline=baseline, peaks=peaks, unit=unit)
-    low, high = _foot(signal, baseline)
+    low, high = _foot(signal, baseline, peaks)
     rows = [
         Row(_TALL, [Cell(_LEFT, _PANEL, partial(whole, limits=None))], gap=0.55),
         Row(_LOW, [Cell(_LEFT, _PANEL, partial(whole, limits=(low, high)))], gap=0.45),
@@ -48,10 +48,11 @@ def draw_peaks(
     return Page(_WIDTH, rows, title=title, note=note, head=0.85).draw()
 
 
-def _foot(signal: Array, baseline: Array) -> tuple[float, float]:
-    """From below the baseline to a twelfth of the tallest peak."""
-    above = signal - baseline
-    height = max(float(above.max()), 1e-12) / _ENLARGED
+def _foot(signal: Array, baseline: Array, peaks: Sequence[Peak]) -> tuple[float, float]:
+    """From below the baseline to a twelfth of the trace's height, or to where half of the peaks are seen."""
+    height = max(float((signal - baseline).max()), 1e-12) / _ENLARGED
+    if peaks:
+        height = min(height, _OVER * float(np.median([abs(peak.height) for peak in peaks])))
     low, high = float(baseline.min()), float(baseline.max())
     return min(low, float(np.quantile(signal, 0.002))) - 0.15 * height, high + height
 
@@ -78,29 +79,30 @@ def _panel(
     axes.plot(minutes[thin], baseline[thin], color=GREY, lw=0.8, ls=(0, (4, 2)))
     axes.set_xlim(minutes[0], minutes[-1])
     axes.margins(y=0.12)
-    if limits is not None:
-        axes.set_ylim(*limits)
-    else:
-        top = float(signal.max())
-        axes.set_ylim(float(signal.min()) - 0.03 * np.ptp(signal), top + 0.22 * float(np.ptp(signal)))
+    span = float(np.ptp(signal))
+    whole = float(signal.min()) - 0.03 * span, float(signal.max()) + 0.22 * span
+    axes.set_ylim(*(limits or whole))
     _dress(axes, unit, last=limits is not None)
-    if limits is None:
-        _label(axes, peaks, signal, time_s)
+    _label(axes, peaks, signal, time_s, names=limits is None)
 
 
-def _label(axes: Axes, peaks: Sequence[Peak], signal: Array, time_s: Array) -> None:
-    """Numbers, and names where there are some, above the tallest peaks; none where two would meet."""
-    span = float(time_s[-1] - time_s[0])
+def _label(axes: Axes, peaks: Sequence[Peak], signal: Array, time_s: Array, *, names: bool) -> None:
+    """Numbers, and `names` where there are some, above the tallest peaks that end below the panel's edge.
+
+    None where two would meet.
+    """
+    span, (low, high) = float(time_s[-1] - time_s[0]), axes.get_ylim()
     tallest = sorted(enumerate(peaks, 1), key=lambda pair: (not pair[1].name, -abs(pair[1].height)))
     placed: list[float] = []
-    for number, peak in tallest[:_MOST_LABELS]:
+    for number, peak in tallest:
         at = peak.retention_time_s
-        if any(abs(at - other) < _APART * span for other in placed):
+        level = float(np.interp(at, time_s, signal))
+        near = any(abs(at - other) < _APART * span for other in placed)
+        if near or level > high - _ROOM * (high - low) or len(placed) == _MOST_LABELS:
             continue
         placed.append(at)
-        text = f"{number}  {peak.name}" if peak.name else f"{number}"
-        level = float(np.interp(at, time_s, signal))
-        style = {"rotation": 90 if peak.name else 0, "ha": "center", "va": "bottom"}
+        text = f"{number}  {peak.name}" if names and peak.name else f"{number}"
+        style = {"rotation": 90 if names and peak.name else 0, "ha": "center", "va": "bottom"}
         name_beside(axes, text, (at / 60, level), (0, 4), **style)
 
 
