@@ -1,4 +1,4 @@
-"""The picture of peaks: what is small is seen, also beside a solvent, and each panel numbers what it shows."""
+"""The picture of peaks: small ones are seen, also beside a solvent, and each panel numbers what it shows."""
 
 from __future__ import annotations
 
