@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import streamlit as st
-from frame import Download, attempt, downloads, empty, head, pressed, split, table, warn
+from frame import Download, attempt, downloads, empty, head, plain, pressed, split, table, warn
 from showing import charts
 from showing.tables import fit_rows, peak_rows
 from showing.takeaway import chromatogram_files, curve_csv
@@ -155,13 +155,18 @@ def _overlay(over: Overlay, unit: str) -> None:
         if seen
     ]
     curves = charts.frame(over.time_s, [over.signal, over.model, *height], by=over.signal)
-    span = (float(over.signal.min()), float(over.signal.max()))
-    chart = charts.overlay_chart(over.names, tops, unit, span, over.time_s)
+    low, high = over.span
+    chart = charts.overlay_chart(over.names, tops, unit, (low, high), over.time_s)
     st.vega_lite_chart(curves, chart, theme=None, width="stretch")
     rest = charts.frame(over.time_s, [over.residual], by=over.residual)
-    st.vega_lite_chart(
-        rest, charts.residual_chart("residual", over.time_s, over.residual), theme=None, width="stretch"
-    )
+    tallest = float(over.signal.max())
+    cut = tallest > high
+    most = float(np.abs(over.residual[over.near]).max()) if cut else np.inf
+    beside = charts.residual_chart("residual", over.time_s, over.residual, most=most)
+    st.vega_lite_chart(rest, beside, theme=None, width="stretch")
+    if cut:
+        reached = f"{tallest:.3g} {plain(unit)}".rstrip()
+        st.caption(f"Cut off above: far from the analytes the trace reaches {reached}.")
     least = min((value for *_, value in over.peaks.neighbours), default=None)
     tiles = st.columns(3)
     tiles[0].metric("Residual, of the signal's range", f"{100 * over.rms:.2f} %")

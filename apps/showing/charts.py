@@ -48,12 +48,12 @@ def overlay_chart(names: Sequence[str], tops: Sequence[Top], unit: str, span: Sp
     return _labelled(layers, tops, by_name, unit, span, time_s)
 
 
-def residual_chart(y: str, time_s: Array, residual: Array) -> Spec:
-    """Residuals (c0) around zero."""
+def residual_chart(y: str, time_s: Array, residual: Array, *, most: float = np.inf) -> Spec:
+    """Residuals (c0) around zero, cut off beyond `most`."""
     zero: Spec = {"mark": {"type": "rule", "color": BASE, "strokeWidth": 1}, "encoding": {"y": {"datum": 0}}}
     line = _layer("line", "c0", None, strokeWidth=1.0)
     line["mark"]["color"] = COLOURS[0]
-    most = float(np.abs(residual).max()) or 1.0
+    most = min(float(np.abs(residual).max()), most) or 1.0
     line["encoding"]["y"]["scale"] = {"domain": [-most, most]}
     return _chart([zero, line], height=110, y=y, time_s=time_s)
 

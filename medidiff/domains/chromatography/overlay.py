@@ -76,10 +76,29 @@ class Overlay:
         return self.signal - self.model
 
     @property
+    def span(self) -> tuple[float, float]:
+        """The lowest and the highest value to look at.
+
+        What lies far from every analyte counts up to 12 times as tall as what lies near: a solvent is cut.
+        """
+        low, high = float(self.signal.min()), float(self.signal.max())
+        if not self.near.any():
+            return low, high
+        top = max(float(self.signal[self.near].max()), float(self.model.max()))
+        return low, top if high - low > _SOLVENT * (top - low) > 0 else high
+
+    @property
+    def near(self) -> NDArray[np.bool_]:
+        """Samples within five standard deviations of an analyte's apex, (points,)."""
+        away = np.abs(self.time_s[:, None] - self.peaks.apex_s) / self.peaks.sigma_s
+        return np.asarray((away < _NEAR).any(axis=1))
+
+    @property
     def rms(self) -> float:
-        """Of the residual, over the signal's range."""
-        span = float(np.ptp(self.signal)) or 1.0
-        return float(np.sqrt(np.mean(self.residual**2))) / span
+        """Of the residual, over the signal's range, both as far as `span` goes."""
+        low, high = self.span
+        seen = self.residual[self.signal <= high]
+        return float(np.sqrt(np.mean(seen**2))) / ((high - low) or 1.0)
 
 
 CARRIERS = {
@@ -90,6 +109,7 @@ CARRIERS = {
 """What `Knobs.carrier` is, by the system's flow."""
 
 _ML_MIN = 1e-6 / 60
+_NEAR, _SOLVENT = 5.0, 12.0  # standard deviations from an apex; times the height of what is near
 
 
 def knobs_of(system: System) -> Knobs:

@@ -14,7 +14,7 @@ from medidiff.domains.chromatography.model.injection import GaussianInjection
 from medidiff.domains.chromatography.model.oven import Oven
 from medidiff.domains.chromatography.model.system import System
 from medidiff.domains.chromatography.overlay import MOST_POINTS, knobs_of, overlay, turned
-from medidiff.domains.chromatography.peaks.table import Peak
+from medidiff.domains.chromatography.peaks import Peak, measure_peaks
 from medidiff.domains.chromatography.simulate import simulate
 from medidiff.errors import InputError
 
@@ -51,6 +51,20 @@ def test_an_analyte_keeps_the_area_of_the_nearest_peak_however_far_it_is_turned(
     assert found.baseline == pytest.approx(0.3, abs=1e-3)
     hotter = turned(system, replace(knobs_of(system), temperature_c=70.0))
     assert overlay(trace, hotter, peaks).area.min() > 0
+
+
+@pytest.mark.parametrize(("times", "cut"), [(5.0, False), (5000.0, True)])
+def test_a_solvent_far_from_the_analytes_is_cut(system: System, times: float, cut: bool) -> None:
+    plain = trace_of(system)
+    tallest = float(plain.signal.max())
+    solvent = times * tallest * np.exp(-((plain.x - 30) ** 2) / 2)
+    peaks = measure_peaks(plain.x, plain.signal + solvent).peaks
+    found = overlay(Chromatogram(plain.x, plain.signal + solvent), system, peaks)
+    low, high = found.span
+    assert (found.rms < 0.05) == cut
+    assert low == pytest.approx(0, abs=0.01 * tallest)
+    assert (high < 3 * tallest) == cut
+    assert high >= tallest
 
 
 def test_an_axis_that_begins_late_and_ends_between_samples_is_kept(system: System) -> None:
