@@ -43,7 +43,8 @@ def add_arguments(parser: Parser) -> None:
     how.add_argument("--shared", type=_shared, default=(), metavar="NAME,...", help=text)
     text = "order of the baseline's polynomial (1)"
     how.add_argument("--baseline-order", type=whole(0, 8), default=1, metavar="N", help=text)
-    how.add_argument("--window-s", type=_window, metavar="A:B", help="fit this part of the trace only")
+    window = "fit this part of the trace only (default: all but tall peaks beside the analytes)"
+    how.add_argument("--window-s", type=_window, metavar="A:B", help=window)
     text = "posterior samples as well (0)"
     how.add_argument("--samples", type=whole(0, MOST_SAMPLES), default=0, metavar="N", help=text)
     add_output(parser, text="folder for fit.json, chromatogram.csv, figure.png, report.json, provenance.json")

@@ -49,6 +49,11 @@ class Conditions:
     system: System | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def late_s(self) -> float:
+        """By how much injection and detector shift the mean of a peak, in s."""
+        return self.injection.mean_s + self.detector_s
+
     def peclet(self, names: Sequence[str]) -> Callable[[Array], Array] | None:
         """K (n,) -> Peclet numbers (n,) of these analytes; None without dispersion.
 

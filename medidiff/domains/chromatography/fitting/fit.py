@@ -244,8 +244,8 @@ def _model(trace: Trace, conditions: Conditions, names: tuple[str, ...], ways: W
 
 def _start(model: KineticModel, conditions: Conditions, peaks: Sequence[Peak], ways: Ways) -> Array:
     """Ln k and ln kd by moments, kd where the system knows it from there; the shared as they are given."""
-    t0, late = conditions.t0_s, conditions.injection.mean_s + conditions.detector_s
-    mean = np.array([peak.mean_s for peak in peaks]) - late
+    t0 = conditions.t0_s
+    mean = np.array([peak.mean_s for peak in peaks]) - conditions.late_s
     for name, peak, at in zip(model.names, peaks, mean, strict=True):
         if at <= t0:
             raise InputError(

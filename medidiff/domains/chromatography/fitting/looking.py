@@ -11,7 +11,10 @@ from medidiff.domains.chromatography.fitting.trace import Trace, check_wanted
 from medidiff.domains.chromatography.samples import white_noise
 from medidiff.errors import InputError
 
-_EARLY, _TALL = 0.98, 0.05  # of the hold-up time, and of the highest peak
+TALL = 0.05
+"""Of the highest analyte: a peak of none that would spoil the fit."""
+
+_EARLY, _RETAINED = 0.98, 1 + 1e-3  # of the hold-up time
 _APART = (0.8, 1.4, 0.5)  # standard deviations between the parts of one maximum, tried in turn
 
 
@@ -60,14 +63,13 @@ def look(
     noise = white_noise(signal)
     rest = signal - rough_baseline(time, signal, baseline_order, noise)
     if wanted is None:
-        late = conditions.injection.mean_s + conditions.detector_s
         found = locate(time, rest, noise, None)
-        peaks = [peak for peak in found if peak.mean_s - late > t0 * (1 + 1e-3)]
+        peaks = [peak for peak in found if retained(peak, conditions)]
         if not peaks:
             fix = "Name them with --analytes NAME@RT_s, or look at the hold-up time."
             expected = f"peaks after the hold-up time, {t0:.6g} s"
             raise InputError("trace", expected=expected, got="none that stands out of the noise", fix=fix)
-        _refuse_early(found, t0, late)
+        _refuse_early(found, conditions)
         names = [f"peak_{i}" for i in range(1, len(peaks) + 1)]
         return Look(tuple(names), tuple(peak.apex_s for peak in peaks), (tuple(peaks),))
     names, times = list(wanted[0]), list(wanted[1])
@@ -91,11 +93,21 @@ def look(
     return Look(tuple(names), tuple(times), every, tuple(left_out))
 
 
-def _refuse_early(peaks: Sequence[Peak], t0_s: float, late_s: float) -> None:
+def retained(peak: Peak, conditions: Conditions) -> bool:
+    """Whether it comes after the hold-up time."""
+    return peak.mean_s - conditions.late_s > _RETAINED * conditions.t0_s
+
+
+def too_early(peak: Peak, conditions: Conditions) -> bool:
+    """Whether it comes well before the hold-up time, where nothing can."""
+    return peak.mean_s - conditions.late_s < _EARLY * conditions.t0_s
+
+
+def _refuse_early(peaks: Sequence[Peak], conditions: Conditions) -> None:
     """A tall peak well before the hold-up time would stay in the residual, and spoil its neighbours' fit."""
-    tall = _TALL * max((peak.height for peak in peaks), default=0.0)
-    early = [peak for peak in peaks if peak.mean_s - late_s < _EARLY * t0_s and peak.height >= tall]
+    tall = TALL * max((peak.height for peak in peaks), default=0.0)
+    early = [peak for peak in peaks if too_early(peak, conditions) and peak.height >= tall]
     if early:
         fix = "Mend --t0-s, begin the --window-s after that peak, or name what to fit with --analytes."
-        expected = f"no tall peak before the hold-up time, {t0_s:.6g} s"
+        expected = f"no tall peak before the hold-up time, {conditions.t0_s:.6g} s"
         raise InputError("trace", expected=expected, got=f"one at {early[0].apex_s:.6g} s", fix=fix)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,8 @@ from medidiff.domains.chromatography.fitting.document import (
     posterior_samples,
 )
 from medidiff.domains.chromatography.fitting.fit import Fit, IntervalKind, Ways, fit_trace
-from medidiff.domains.chromatography.fitting.trace import trace_of
+from medidiff.domains.chromatography.fitting.framing import around_analytes
+from medidiff.domains.chromatography.fitting.trace import check_saturation, trace_of
 from medidiff.domains.chromatography.model.injection import Injection
 from medidiff.domains.chromatography.model.plain import plain
 from medidiff.errors import InputError
@@ -62,7 +64,8 @@ def fit_chromatogram(
     is fitted for all together, of "t0_s", "injection_width_s", "injection_tail_s", "detector_s".
 
     `interval`: "covariance", or "profile" for peaks closer than a resolution of 0.5. `baseline_order`: of a
-    polynomial. `window_s`: the part of the trace that is fitted, (start, end). `samples`: posterior draws by
+    polynomial. `window_s`: the part of the trace that is fitted, (start, end); by default all but tall peaks
+    before the first analyte and after the last. `samples`: posterior draws by
     "hamiltonian" chains with exact slopes, or of the "gaussian" law of the covariance.
 
     The result holds fit.json, chromatogram.csv (data, model and its parts) and samples.csv. A fit that does
@@ -82,6 +85,13 @@ def fit_chromatogram(
     )
     wanted = wanted_analytes(analytes, conditions)
     trace = trace_of(chromatogram, window_s)
+    if window_s is None:
+        times = None if wanted is None else wanted[1]
+        trace, said = around_analytes(
+            trace, conditions, times, baseline_order=baseline_order, optional=analytes is None
+        )
+        conditions = replace(conditions, notes=(*conditions.notes, *said))
+    check_saturation(trace)
     fit = fit_trace(trace, conditions, wanted, ways, optional=analytes is None)
     options = {
         "t0_s": t0_s,

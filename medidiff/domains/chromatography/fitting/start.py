@@ -89,6 +89,12 @@ def picked(rest: Array) -> list[int]:
     return [pick.index for pick in pick_peaks(rest, measure_noise(rest)) if not pick.shoulder]
 
 
+def maxima(time_s: Array, rest: Array, noise: float, *, named: bool) -> list[Peak]:
+    """Every maximum that stands out, in the order of time; by which picker, `find_maxima` says."""
+    tops = find_maxima(rest, noise) if named else picked(rest)
+    return [_measure(time_s, rest, top, tops, noise) for top in tops]
+
+
 def locate(
     time_s: Array, rest: Array, noise: float, wanted: Sequence[float] | None, *, apart: float = 0.8
 ) -> list[Peak]:
@@ -97,8 +103,7 @@ def locate(
     Of several times that share one maximum, each gets a part of it, well apart,
     so that no two start from one place: where the times say no better, `apart` standard deviations.
     """
-    tops = picked(rest) if wanted is None else find_maxima(rest, noise)
-    seen = [_measure(time_s, rest, top, tops, noise) for top in tops]
+    seen = maxima(time_s, rest, noise, named=wanted is not None)
     if wanted is None:
         return seen
     apexes = np.array([peak.apex_s for peak in seen])

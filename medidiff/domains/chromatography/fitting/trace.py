@@ -27,8 +27,7 @@ class Trace:
 def trace_of(chromatogram: Chromatogram, window_s: tuple[float, float] | None = None) -> Trace:
     """The samples inside a window (start, end) in s; without one, all.
 
-    Raises InputError for an axis that is no time, fewer than 16 samples, a constant signal, and a plateau at
-    the detector's maximum.
+    Raises InputError for an axis that is no time, fewer than 16 samples and a constant signal.
     """
     time, signal = chromatogram.time_s, chromatogram.signal
     uniform = chromatogram.uniform
@@ -46,15 +45,19 @@ def trace_of(chromatogram: Chromatogram, window_s: tuple[float, float] | None = 
         raise _bad("trace", f"at least {_FEWEST} samples", str(time.size), fix)
     if np.ptp(signal) == 0:
         raise _bad("trace", "a signal that changes", f"{signal[0]:g} throughout", "Choose another trace.")
-    if count := plateau(signal, int(np.argmax(signal))):
-        top = float(time[np.argmax(signal)])
+    return Trace(time, signal, uniform)
+
+
+def check_saturation(trace: Trace) -> None:
+    """InputError for a plateau at the detector's maximum."""
+    highest = int(np.argmax(trace.signal))
+    if count := plateau(trace.signal, highest):
         raise _bad(
             "trace",
             "peaks that the detector followed",
-            f"a plateau of {count} samples at the maximum from {top:.4g} s on",
+            f"a plateau of {count} samples at the maximum from {trace.time_s[highest]:.4g} s on",
             "A saturated peak has no shape to fit: inject less, or fit a window without it.",
         )
-    return Trace(time, signal, uniform)
 
 
 def check_wanted(names: Sequence[str], times: Sequence[float], trace: Trace, t0_s: float) -> None:

@@ -8,7 +8,7 @@ import pytest
 from medidiff.domains.chromatography.chromatogram import Chromatogram
 from medidiff.domains.chromatography.fitting.conditions import Conditions, wanted_analytes
 from medidiff.domains.chromatography.fitting.start import locate, rough_baseline
-from medidiff.domains.chromatography.fitting.trace import trace_of
+from medidiff.domains.chromatography.fitting.trace import check_saturation, trace_of
 from medidiff.domains.chromatography.model.injection import Rectangle
 from medidiff.domains.chromatography.samples import plateau, white_noise
 from medidiff.errors import InputError
@@ -109,7 +109,6 @@ def test_names_that_cannot_be_used(analytes: list[str], expected: str) -> None:
     ("signal", "window", "expected"),
     [
         (np.zeros(2000), None, "a signal that changes"),
-        (np.minimum(_gauss(60, 3), 0.6), None, "peaks that the detector followed"),
         (_gauss(60, 3), (60.0, 60.5), "at least 16 samples"),
         (_gauss(60, 3), (70.0, 50.0), "start < end"),
     ],
@@ -122,6 +121,12 @@ def test_traces_that_cannot_be_fitted(
     assert error.value.expected == expected
 
 
+def test_a_saturated_trace_cannot_be_fitted() -> None:
+    with pytest.raises(InputError) as error:
+        check_saturation(trace_of(Chromatogram(_TIME, np.minimum(_gauss(60, 3), 0.6))))
+    assert error.value.expected == "peaks that the detector followed"
+
+
 def test_a_spectrum_is_no_trace() -> None:
     with pytest.raises(InputError) as error:
         trace_of(Chromatogram(_TIME, _gauss(60, 3), axis="x_nm"))
@@ -131,5 +136,6 @@ def test_a_spectrum_is_no_trace() -> None:
 def test_a_plateau_outside_the_window_does_no_harm() -> None:
     signal = np.minimum(_gauss(60, 3, 5.0), 2.0) + _gauss(130, 5)
     trace = trace_of(Chromatogram(_TIME, signal), (100.0, 190.0))
+    check_saturation(trace)
     assert trace.uniform
     assert trace.time_s[0] == pytest.approx(100.0)
