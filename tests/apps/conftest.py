@@ -154,6 +154,14 @@ def wait_until(page: Page, condition: Callable[[], bool]) -> None:
         page.wait_for_timeout(50)
 
 
+@pytest.fixture(autouse=True)
+def main_module() -> Iterator[None]:
+    """AppTest puts its script in the place of the main program, which a spawned worker would then run."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
+
+
 @dataclass
 class RunEnds:
     """Ends a page's run for a newer event, at the use of the session's state that is asked for."""

@@ -379,7 +379,7 @@ def test_ctrl_c_in_a_terminal_is_one_line(tmp_path: Path) -> None:
     termios.tcsetattr(terminal, termios.TCSANOW, attributes)
     shown = b""
     try:
-        while b"Ctrl-C ends it" not in shown:
+        while b"Ctrl-C ends it.\r\n" not in shown:  # print writes the end of a line by itself
             shown += os.read(terminal, 4096)
         began = time.monotonic()
         for _ in range(3):
