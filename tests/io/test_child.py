@@ -71,6 +71,21 @@ def _refusal(limits: Limits | None = None, path: Path = Path("x.dcm")) -> InputE
     return error.value
 
 
+# An answer that is believed where nothing else is wrong, and a link in the place of one of its files.
+_ANSWERED = """
+import os, numpy
+open('reply.json', 'w').write('{{"ok": true}}')
+numpy.save('values.npy', numpy.zeros({shape}, '{type}'))
+"""
+_LINKED = "os.rename('{0}', 'other'); os.symlink('other', '{0}')"
+
+
+def test_a_whole_answer_is_believed(fake_child: FakeChild) -> None:
+    """Each of those below lacks one thing only."""
+    fake_child(_ANSWERED.format(shape=SHAPE, type="f4"))
+    assert decode_slices([Path("x.dcm")], SHAPE, Limits()).shape == SHAPE
+
+
 @pytest.mark.parametrize(
     ("kind", "syntax"), [("JPEG", "1.2.840.10008.1.2.4.70"), ("JPEG2000", "1.2.840.10008.1.2.4.90")]
 )
@@ -147,8 +162,11 @@ def test_nothing_is_inherited(fake_child: FakeChild, tmp_path: Path, monkeypatch
         "open('reply.json', 'w').write('[1]')",
         "open('reply.json', 'w').write('{\"ok\": true}')",  # and no values
         "open('reply.json', 'w').write('{\"index\": 7, \"reason\": [1]}')",
-        "open('reply.json', 'w').write('x' * 10**6)",
-        "import os; os.symlink('/etc/passwd', 'reply.json')",
+        _ANSWERED.format(shape=SHAPE, type="f4") + "open('reply.json', 'a').write(' ' * 10**6)",
+        _ANSWERED.format(shape=SHAPE, type="f4") + _LINKED.format("reply.json"),
+        _ANSWERED.format(shape=SHAPE, type="f4") + _LINKED.format("values.npy"),
+        _ANSWERED.format(shape=(1, 30, 40), type="f4"),
+        _ANSWERED.format(shape=SHAPE, type="f8"),
         """
         import pickle
         open('reply.json', 'w').write('{"ok": true}')

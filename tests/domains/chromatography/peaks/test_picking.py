@@ -99,6 +99,14 @@ def test_a_dent_in_a_wide_peak_is_no_shoulder() -> None:
     assert not any(pick.shoulder for pick in picks(signal))
 
 
+def test_narrow_peaks_do_not_hide_the_shoulder_of_a_wide_one() -> None:
+    """Looked at in its own width, not in the usual one of the trace, which is an eighth of it."""
+    signal = gauss(AT, 1800, 60) + gauss(AT, 1800 + 132, 60, 0.4)
+    signal += sum(gauss(AT, c, 8) for c in (300, 500, 700, 900))
+    signal += np.random.default_rng(3).normal(0, 1e-4, AT.size)
+    assert [pick.index for pick in picks(signal) if pick.shoulder] == [pytest.approx(1932, abs=36)]
+
+
 def test_tailing_peaks_have_no_shoulder() -> None:
     from medidiff.domains.chromatography.peaks.models import EMG
 
