@@ -128,6 +128,16 @@ def test_every_verb_of_the_table_is_tried_here_or_beside() -> None:
     assert set(RERUNS) == tried | {"reconstruct ct"}
 
 
+def test_the_folder_of_a_run_is_taken_for_its_provenance(
+    run: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words, inputs = RUNS[0]
+    run(*words)
+    capsys.readouterr()
+    assert main(["rerun", "o", *inputs, "--quiet", "--json"]) == 0
+    assert shown(capsys)["kept"] is True
+
+
 @pytest.mark.parametrize(("words", "inputs"), RUNS, ids=lambda words: " ".join(words)[:40])
 def test_the_same_bytes_come_again(
     words: tuple[str, ...], inputs: tuple[str, ...], run: Folder, capsys: pytest.CaptureFixture[str]

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: Parser) -> None:
     """The provenance, and the input that it names by digest."""
-    parser.add_argument("provenance", type=Path, metavar="PROVENANCE", help="provenance.json of a run folder")
+    parser.add_argument(
+        "provenance", type=Path, metavar="PROVENANCE", help="a run folder, or its provenance.json"
+    )
     text = "the same input (a demo and a simulation need none; a run with a blank, two)"
     parser.add_argument("--input", type=Path, action="append", default=[], metavar="PATH", help=text)
     add_output(parser, required=False, text="folder for the new run (default: it is only compared)")
@@ -33,12 +35,15 @@ def _run(arguments: Namespace, terminal: Terminal) -> int:
     from medidiff.cli.reruns import recorded
     from medidiff.cli.reruns.run import Ways
     from medidiff.runs import read_provenance
+    from medidiff.runs.result import PROVENANCE
 
-    found = read_provenance(arguments.provenance)
+    given: Path = arguments.provenance
+    provenance = given / PROVENANCE if given.is_dir() else given
+    found = read_provenance(provenance)
     run, home = recorded(found)
     result: Result = home.again(run, arguments.input, Ways(arguments.device, terminal.progress))
     result.provenance["reading"] = run.reading.model_dump(exclude_unset=True)
-    verdict = _compare(arguments.provenance, found, result)
+    verdict = _compare(provenance, found, result)
     if arguments.out:
         result.save(arguments.out, overwrite=arguments.overwrite)
     terminal.result(verdict.sentence(), _data(verdict))
