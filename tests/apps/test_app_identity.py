@@ -21,6 +21,9 @@ import nibabel
 import numpy as np
 import pytest
 
+from medidiff.review.design.cases import MANIFEST
+from medidiff.review.design.protocol import PROTOCOL
+
 from ..dicoms import CANARY, write_slice
 from .conftest import PATIENT_MS, zipped
 
@@ -148,7 +151,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (run / name).write_text(f'{{"schema": "{CANARY}"}}')
     study = folder / f"{CANARY}-study"
     study.mkdir()
-    (study / "manifest.json").write_text(f'{{"{CANARY}": 1}}')
+    (study / MANIFEST).write_text(f'{{"{CANARY}": 1}}')
+    (study / PROTOCOL).write_text(f"title: [{CANARY}\n")
     return folder
 
 
@@ -212,16 +216,20 @@ def test_nothing_that_the_app_writes_prints_or_sends_names_the_patient(
 
     page.goto(server.url)
     page.get_by_test_id("stButtonGroup").get_by_text("Data folder").click()
-    for number in (1, 2, 3, 4):
+    for number in (1, 3, 2, 4):  # what can be shown and what is refused, in turn
         choose(page, "Scan of the folder", f"scan {number} ")
-        (viewer if number < 3 else complaint.first).wait_for(timeout=PATIENT_MS)
-    for title in ("Results", "Compare", "Read"):
+        come, gone = (viewer, complaint) if number < 3 else (complaint, viewer)
+        come.first.wait_for(timeout=PATIENT_MS)
+        gone.first.wait_for(state="detached", timeout=PATIENT_MS)
+    for title, label, shown, last in (
+        ("Results", "Open", "data: run 1", complaint.first),
+        ("Compare", "Run", "Shipped", viewer),
+        ("Read", "Study", "1: ", complaint.first),
+    ):
         page.get_by_role("link", name=title).click()
         page.get_by_role("heading", name=title).first.wait_for(timeout=PATIENT_MS)
-        page.wait_for_timeout(1000)
-        if title == "Results":
-            choose(page, "Open", "data: run 1")
-            complaint.first.wait_for(timeout=PATIENT_MS)
+        choose(page, label, shown)
+        last.wait_for(timeout=PATIENT_MS)
     page.goto("about:blank")  # it would complain that the server is gone
     server.stop()
 

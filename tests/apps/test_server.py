@@ -93,7 +93,8 @@ def test_the_channel_opens_for_its_own_page_alone(server: Server) -> None:
 
 def test_a_page_of_another_origin_may_not_write(server: Server) -> None:
     path = "/_stcore/upload_file/a/b"
-    assert ask(server, path, method="PUT", Origin="http://evil.example")[0] == 403
+    # Streamlit would refuse it too, for want of its own token: these are the gate's words.
+    assert ask(server, path, method="PUT", Origin="http://evil.example")[::2] == (403, b"Another origin")
 
 
 @pytest.mark.parametrize("path", ["/", "/_stcore/health", "/medidiff/voxels/x"])
@@ -127,7 +128,7 @@ def test_voxels_need_a_token_that_exists(server: Server) -> None:
     for path in ("x", "x/0/1", "../../etc/passwd", "x/-1/2", "%2e%2e/0/1"):
         assert b"root:" not in ask(server, f"/medidiff/voxels/{path}")[2]
     assert ask(server, "/medidiff/voxels/x")[0] == 404
-    assert ask(server, "/medidiff/voxels/x", method="POST")[0] in (404, 405)
+    assert ask(server, "/medidiff/voxels/x", method="POST")[0] == 405
 
 
 def test_it_listens_to_this_machine_alone(server: Server) -> None:
@@ -421,7 +422,7 @@ def test_a_second_server_does_not_take_the_jobs_with_it(app_server: StartServer)
 def test_the_page_asks_no_other_host_and_makes_no_error(server: Server, page: Page) -> None:
     """The policy of the headers is in force here: what it forbids would be a console error."""
     page.goto(server.url)
-    page.get_by_text("Research use only").first.wait_for(timeout=120_000)
+    page.locator(".viewer[data-loaded][data-drawn]").wait_for(timeout=120_000)
 
 
 def test_a_page_that_is_loaded_again_keeps_its_job(app_server: StartServer, page: Page) -> None:
@@ -458,7 +459,7 @@ def test_readers_reach_nothing_but_their_page(
             assert page.get_by_role("heading", name=title).count() == 0
             assert page.get_by_role("link", name=title).count() == 0
     watched.faults.clear()  # Streamlit says on the console that these pages do not exist: so it should be
-    assert ask(server, "/_stcore/upload_file/a/b", method="PUT")[0] == 403
+    assert ask(server, "/_stcore/upload_file/a/b", method="PUT")[::2] == (403, b"No uploads here")
 
 
 def streamlits_routes() -> list[str]:

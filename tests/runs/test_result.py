@@ -134,16 +134,14 @@ BAD_NAMES = [
 
 @pytest.mark.parametrize("name", BAD_NAMES)
 def test_names_that_lead_elsewhere_are_refused(make_result: Make, tmp_path: Path, name: object) -> None:
-    """In a report from elsewhere, in both places that name files, and when saving."""
+    """In a report from elsewhere, in both places that name files, and when saving; before a file is read."""
     result = make_result()
     result.save(tmp_path / "run")
     report = tmp_path / "run" / "report.json"
-    edit(report, outputs=[name])
-    with pytest.raises(InputError):
-        Result.load(tmp_path / "run")
-    edit(report, outputs=[], methods={"fbp": {"output": name}})
-    with pytest.raises(InputError):
-        Result.load(tmp_path / "run")
+    for changed in ({"outputs": [name]}, {"outputs": [], "methods": {"fbp": {"output": name}}}):
+        edit(report, **changed)
+        with pytest.raises(InputError, match="output names inside the folder"):
+            Result.load(tmp_path / "run")
     with pytest.raises(InputError):
         Result({name: result["fbp"]}, result.report, result.provenance)  # type: ignore[dict-item]  # on purpose
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page, Response, WebSocket
+    from playwright.sync_api import Page, Request, Response, WebSocket
 
 _WHOLE_PAGE = """() => {
   const parts = [];
@@ -44,13 +44,15 @@ class Voxels:
 
 @dataclass
 class Heard:
-    """What pages got. voxels: the answers to requests for voxels, in order."""
+    """What pages got. voxels: the answers to requests for voxels, in the order of asking."""
 
     parts: list[tuple[str, bytes]] = field(default_factory=list)
+    asked: list[Request] = field(default_factory=list)
     answers: list[Response] = field(default_factory=list)
     voxels: list[Voxels] = field(default_factory=list)
 
     def listen(self, page: Page) -> None:
+        page.on("request", lambda request: self.asked.append(request))
         page.on("response", lambda answer: self.answers.append(answer))
         page.on("console", lambda message: self.add("console", message.text))
         page.on("websocket", self._channel)
@@ -60,10 +62,10 @@ class Heard:
 
     def gather(self, page: Page) -> None:
         """Take what the page holds now, and the bodies of the answers since the last time."""
-        for text in page.evaluate(_WHOLE_PAGE):
-            self.add("page", text)
+        self.look(page)
         sides = {arm["token"]: arm["letter"] for arm in self.arms(page)}
-        answers, self.answers = self.answers, []
+        answers = sorted(self.answers, key=lambda answer: self.asked.index(answer.request))
+        self.answers = []
         for answer in answers:
             self.add("address", answer.url)
             headers = answer.all_headers()
@@ -78,10 +80,16 @@ class Heard:
         for cookie in page.context.cookies():
             self.add("cookie", str(cookie))
 
+    def look(self, page: Page) -> None:
+        """Take what the page holds now."""
+        for text in page.evaluate(_WHOLE_PAGE):
+            self.add("page", text)
+
     @staticmethod
     def arms(page: Page) -> list[dict[str, str]]:
-        """What the viewer on the page was given of its images."""
-        found: list[dict[str, str]] = page.locator(".viewer").last.evaluate("(root) => root.viewer.data.arms")
+        """What viewers on the page were given of their images: one that goes may stand beside the next."""
+        code = "(all) => all.flatMap((root) => root.viewer?.data.arms ?? [])"
+        found: list[dict[str, str]] = page.locator(".viewer").evaluate_all(code)
         return found
 
     def leaks(self, secrets: Iterable[str], digests: Iterable[str] = ()) -> list[str]:
