@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +76,7 @@ class Overlay:
         """Data - model."""
         return self.signal - self.model
 
-    @property
+    @cached_property
     def span(self) -> tuple[float, float]:
         """The lowest and the highest value to look at.
 
@@ -87,7 +88,7 @@ class Overlay:
         top = max(float(self.signal[self.near].max()), float(self.model.max()))
         return low, top if high - low > _SOLVENT * (top - low) > 0 else high
 
-    @property
+    @cached_property
     def near(self) -> NDArray[np.bool_]:
         """Samples within five standard deviations of an analyte's apex, (points,)."""
         away = np.abs(self.time_s[:, None] - self.peaks.apex_s) / self.peaks.sigma_s
