@@ -15,7 +15,7 @@ from medidiff.domains.chromatography.fitting.conditions import Conditions
 from medidiff.domains.chromatography.fitting.looking import TALL, retained, too_early
 from medidiff.domains.chromatography.fitting.solving.shapes import Array
 from medidiff.domains.chromatography.fitting.start import Peak, locate, maxima, rough_baseline
-from medidiff.domains.chromatography.fitting.trace import Trace
+from medidiff.domains.chromatography.fitting.trace import FEWEST, Trace
 from medidiff.domains.chromatography.samples import white_noise
 
 _FOOT_NOISES, _FOOT_SHARE = 3.0, 1e-4  # where a stranger has ended: noises, and of the analyte beside it
@@ -56,12 +56,14 @@ def around_analytes(
     after = [peak for peak in strangers if peak.apex_s > last]
     start = _foot(time, rest, before[-1].apex_s, first, ours[0].height, noise) if before else 0
     stop = _foot(time, rest, after[0].apex_s, last, ours[-1].height, noise) + 1 if after else time.size
+    inside = [peak for peak in strangers if first < peak.apex_s < last]
     said = []
-    if before or after:
+    if stop - start < FEWEST:  # strangers on both sides, and hardly a sample between
+        start, stop, inside = 0, time.size, strangers
+    elif before or after:
         part = f"{time[start]:.5g} to {time[stop - 1]:.5g} s"
         none = _none_of_them([*before, *after], highest)
         said.append(f"{none}: the fit goes from {part} only; --window-s decides otherwise")
-    inside = [peak for peak in strangers if first < peak.apex_s < last]
     if inside:
         none = _none_of_them(inside, highest)
         said.append(f"{none}, and will be found in the residual: name all with --analytes")

@@ -12,7 +12,8 @@ from medidiff.domains.chromatography.fitting.solving.shapes import Array
 from medidiff.domains.chromatography.samples import plateau
 from medidiff.errors import InputError
 
-_FEWEST = 16
+FEWEST = 16
+"""Samples of a trace that is fitted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +41,9 @@ def trace_of(chromatogram: Chromatogram, window_s: tuple[float, float] | None = 
             raise _bad("window", "start < end", f"{first:g} and {last:g}", fix, argument=True)
         inside = (time >= first) & (time <= last)
         time, signal = time[inside], signal[inside]
-    if time.size < _FEWEST:
+    if time.size < FEWEST:
         fix = "Widen the window." if window_s else "Record more of it."
-        raise _bad("trace", f"at least {_FEWEST} samples", str(time.size), fix)
+        raise _bad("trace", f"at least {FEWEST} samples", str(time.size), fix)
     if np.ptp(signal) == 0:
         raise _bad("trace", "a signal that changes", f"{signal[0]:g} throughout", "Choose another trace.")
     return Trace(time, signal, uniform)

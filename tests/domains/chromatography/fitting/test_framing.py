@@ -24,12 +24,12 @@ _FIVE = ["benzene@206.6", "toluene@295", "ethylbenzene@466.7", "p-xylene@496.2",
 def recorded(btex: System) -> Callable[..., Chromatogram]:
     """`recorded((time, height), ...)`: btex from 0 to 600 s with other peaks, heights over the tallest."""
 
-    def make(*others: tuple[float, float], limit: float = np.inf) -> Chromatogram:
+    def make(*others: tuple[float, float], limit: float = np.inf, sigma: float = 1.5) -> Chromatogram:
         found = simulate(replace(btex, start_s=0.0, end_s=600.0, interval_s=0.15))
         time, top = found.time_s, float(found.signal.max())
         signal = found.signal + 0.003 * top * np.random.default_rng(0).standard_normal(time.size)
         for at, height in others:
-            signal = signal + height * top * np.exp(-((time - at) ** 2) / (2 * 1.5**2))
+            signal = signal + height * top * np.exp(-((time - at) ** 2) / (2 * sigma**2))
         return Chromatogram(time, np.minimum(signal, limit * top))
 
     return make
@@ -99,6 +99,13 @@ def test_a_peak_that_overlaps_with_an_analyte_is_cut_in_the_valley(
 ) -> None:
     result = fit_chromatogram(recorded((200.5, 3.0)), t0_s=_HOLD_UP_S, analytes=_FIVE)
     assert 200.5 < _window(result)[0] < 206.6
+
+
+def test_where_hardly_a_sample_is_left_nothing_is_cut(recorded: Callable[..., Chromatogram]) -> None:
+    trace = recorded((205.1, 1.5), (208.0, 1.5), sigma=0.4)
+    result = fit_chromatogram(trace, t0_s=_HOLD_UP_S, analytes=_FIVE[:1], injection_width_s=0.5)
+    assert _window(result) == pytest.approx((0, 600), abs=0.4)
+    assert any("name all with --analytes" in text for text in result.warnings)
 
 
 def test_small_strangers_stay(recorded: Callable[..., Chromatogram]) -> None:
