@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 CANARY = "CANARY^ZX81"
+BIRTH, NUMBER = "19370426", "98765432123"
 
 Target = TypeVar("Target", Path, IO[bytes])
 
@@ -54,3 +55,22 @@ def write_slice(
     header["PixelData"].VR = "OW"
     header.save_as(target, enforce_file_format=True)
     return target
+
+
+def write_patient(target: Target, k: int, *, side: int, **tags: Any) -> Target:
+    """Slice k of a disc of water, 1 x 1 x 2 mm: date of birth and every identifier are a patient's."""
+    y, x = np.mgrid[:side, :side] - side / 2
+    plane = np.where(x**2 + y**2 < 100, 40, -1000).astype("<i2")
+    names = ("SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID")
+    return write_slice(
+        target,
+        plane,
+        PatientBirthDate=BIRTH,
+        SOPInstanceUID=f"1.2.{NUMBER}.{k}",
+        **{name: f"1.2.{NUMBER}.{last}" for name, last in zip(names, (9, 8, 7), strict=True)},
+        ImagePositionPatient=[0, 0, 2 * k],
+        PixelSpacing=[1, 1],
+        SliceThickness=2,
+        RescaleIntercept=0,
+        **tags,
+    )

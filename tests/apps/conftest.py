@@ -154,6 +154,14 @@ def wait_until(page: Page, condition: Callable[[], bool]) -> None:
         page.wait_for_timeout(50)
 
 
+def wait_for_pictures(page: Page, *, least: int = 0) -> None:
+    """One that is left while it comes, also in a tab that is not open, is an error on the console."""
+    code = "(least) => { const all = [...document.querySelectorAll('img')];"
+    page.wait_for_function(
+        code + "return all.length >= least && all.every((one) => one.complete); }", arg=least
+    )
+
+
 @pytest.fixture(autouse=True)
 def main_module() -> Iterator[None]:
     """AppTest puts its script in the place of the main program, which a spawned worker would then run."""

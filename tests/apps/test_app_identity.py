@@ -24,8 +24,8 @@ import pytest
 from medidiff.review.design.cases import MANIFEST
 from medidiff.review.design.protocol import PROTOCOL
 
-from ..dicoms import CANARY, write_slice
-from .conftest import PATIENT_MS, zipped
+from ..dicoms import BIRTH, CANARY, NUMBER, write_patient
+from .conftest import PATIENT_MS, wait_for_pictures, zipped
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Request, WebSocket
@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 
 pytest.importorskip("streamlit", reason="needs the extra [apps]")
 
-NUMBER = "98765432123"
-_WORDS = ("canary", "zx81", NUMBER, "19370426")
+_WORDS = ("canary", "zx81", NUMBER, BIRTH)
 _SECRETS = (CANARY, f"{CANARY}.nii.gz", f"{CANARY}.zip", "CANARY-ID-77", NUMBER)
 
 
@@ -100,26 +99,11 @@ def _bytes(frame: str | bytes) -> bytes:
 
 def slices() -> dict[str, bytes]:
     """Three slices of a disc of water, each field that describes them naming the patient."""
-    y, x = np.mgrid[:32, :32] - 16
-    plane = np.where(x**2 + y**2 < 100, 40, -1000).astype("<i2")
     files = {}
     named = ("PatientComments", "StudyDescription", "SeriesDescription", "InstitutionName")
     for k in range(3):
         buffer = io.BytesIO()
-        write_slice(
-            buffer,
-            plane,
-            **dict.fromkeys(named, CANARY),
-            PatientBirthDate="19370426",
-            SOPInstanceUID=f"1.2.{NUMBER}.{k}",
-            SeriesInstanceUID=f"1.2.{NUMBER}.9",
-            StudyInstanceUID=f"1.2.{NUMBER}.8",
-            FrameOfReferenceUID=f"1.2.{NUMBER}.7",
-            ImagePositionPatient=[0, 0, 2 * k],
-            PixelSpacing=[1, 1],
-            SliceThickness=2,
-            RescaleIntercept=0,
-        )
+        write_patient(buffer, k, side=32, **dict.fromkeys(named, CANARY))
         files[f"{CANARY}/{CANARY}-{k}.dcm"] = buffer.getvalue()
     return files
 
@@ -228,6 +212,7 @@ def test_nothing_that_the_app_writes_prints_or_sends_names_the_patient(
     ):
         page.get_by_role("link", name=title).click()
         page.get_by_role("heading", name=title).first.wait_for(timeout=PATIENT_MS)
+        wait_for_pictures(page, least=title == "Results")
         choose(page, label, shown)
         last.wait_for(timeout=PATIENT_MS)
     page.goto("about:blank")  # it would complain that the server is gone
@@ -289,5 +274,5 @@ def test_the_search_finds_what_is_planted(name: str, tmp_path: Path) -> None:
 
 def test_the_search_finds_the_patient_in_the_input() -> None:
     words = set(found(zipped(slices())))
-    assert {"canary", "zx81", NUMBER, "19370426"} <= words
+    assert {"canary", "zx81", NUMBER, BIRTH} <= words
     assert "canary" in found(nifti())

@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("streamlit", reason="the app needs pip install 'medidiff[apps]'")
 
-from .conftest import PATIENT_MS, wait_until
+from .conftest import PATIENT_MS, wait_for_pictures, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -50,6 +50,7 @@ def go_to(page: Page, name: str) -> None:
     page.get_by_role("link", name=name).click()
     page.get_by_role("heading", name=name, exact=True).wait_for(timeout=PATIENT_MS)
     page.locator(PAGES[name]).first.wait_for(timeout=PATIENT_MS)
+    wait_for_pictures(page, least=name == "Results")
 
 
 def loaded(page: Page) -> Locator:

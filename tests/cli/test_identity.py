@@ -8,14 +8,13 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from medidiff.cli.main import main
 
-from ..dicoms import CANARY, write_slice
+from ..dicoms import BIRTH, CANARY, NUMBER, write_patient
 
-BIRTH, STUDY, NUMBER = "19370426", "20240229", "98765432123"
+STUDY = "20240229"
 """Dates and a number that nothing else in a run folder holds."""
 
 _SIDE = 32
@@ -31,25 +30,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR")  # a name
 def _series(folder: Path) -> Path:
     """Three slices of a disc of water whose every describing field names the patient."""
     folder.mkdir()
-    y, x = np.mgrid[:_SIDE, :_SIDE] - _SIDE / 2
-    plane = np.where(x**2 + y**2 < 100, 40, -1000).astype("<i2")
     named = dict.fromkeys(_NAMED, CANARY) | dict.fromkeys(("StudyDate", "SeriesDate"), STUDY)
     for k in range(3):
-        write_slice(
-            folder / f"{CANARY}-{k}.dcm",
-            plane,
-            **named,
-            PatientBirthDate=BIRTH,
-            ImageType=["ORIGINAL", "PRIMARY", CANARY],
-            SOPInstanceUID=f"1.2.{NUMBER}.{k}",
-            SeriesInstanceUID=f"1.2.{NUMBER}.9",
-            StudyInstanceUID=f"1.2.{NUMBER}.8",
-            FrameOfReferenceUID=f"1.2.{NUMBER}.7",
-            ImagePositionPatient=[0, 0, 2 * k],
-            PixelSpacing=[1, 1],
-            SliceThickness=2,
-            RescaleIntercept=0,
-        )
+        target = folder / f"{CANARY}-{k}.dcm"
+        write_patient(target, k, side=_SIDE, ImageType=["ORIGINAL", "PRIMARY", CANARY], **named)
     (folder / "notes.txt").write_text(CANARY)  # passed over, and said so without its name
     return folder
 
